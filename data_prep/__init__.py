@@ -1,0 +1,33 @@
+"""From whatever the clips arrive as to a prepared data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from statkit.cache import cache_folder
+from statkit.datasets import VideoDataset
+
+from .demo import make_demo
+from .folder import index_folder
+
+DEMO_SIZES = {"demo": (1536, 720), "demo-small": (192, 96)}
+
+
+def open_dataset(
+    source: str | Path = "demo", *, lists: str | Path | None = None, progress: bool = True
+) -> VideoDataset:
+    """The one way to a data set.
+
+    Args:
+        source: "demo" (generated clips, made on first use), "demo-small" (a few of them, for a
+            quick look), or a folder of class folders of clips.
+        lists: folder of UCF101's or HMDB51's split lists, if they do not lie with the clips.
+
+    Raises:
+        statkit.datasets.DatasetError: not a usable data set.
+    """
+    if str(source) not in DEMO_SIZES:
+        return index_folder(source, lists=lists, progress=progress)
+    train, test = DEMO_SIZES[str(source)]
+    folder = make_demo(cache_folder("data") / str(source), train=train, test=test)
+    return index_folder(folder, progress=progress)

@@ -1,0 +1,79 @@
+"""Where and when a network looks: the spatial attention map (Equation 1) and the temporal
+attention module (Figure 3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+REDUCTIONS = ("sum", "mean", "max")
+
+
+def spatial_attention(block_output: Tensor, p: float = 1, *, reduction: str = "sum") -> Tensor:
+    """Equation 1: ``F(x, y) = sum_i |O(x, y, i)|^p``, the map of where a block responds.
+
+    Args:
+        block_output: ``[N, C, H, W]``, or ``[N, C, T, H, W]`` of a 3-D network.
+        p: power of the absolute value; the paper's is 1, classic attention transfer's 2.
+        reduction: over the channels, "sum" (Equation 1), "mean" (the paper's figures) or "max".
+
+    Returns:
+        float32 ``[N, H, W]`` or ``[N, T, H, W]``, not negative.
+
+    Raises:
+        ValueError: another number of axes, or an unknown reduction.
+    """
+    if block_output.ndim not in (4, 5):
+        raise ValueError(
+            "a block's output is [N, C, H, W] or [N, C, T, H, W], "
+            f"got shape {tuple(block_output.shape)}"
+        )
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction {reduction!r} is not one of {REDUCTIONS}")
+    # float32 whatever the network runs in: half precision overflows for p = 2.
+    magnitude = block_output if block_output.dtype == torch.float64 else block_output.float()
+    magnitude = magnitude.abs()
+    if p != 1:
+        magnitude = magnitude**p
+    return magnitude.amax(1) if reduction == "max" else getattr(magnitude, reduction)(1)
+
+
+class TAMOutput(NamedTuple):
+    """weights ``[B, K]`` sum to 1; fc1 ``[B, hidden]`` and fc2 ``[B, K]`` are the outputs of the
+    two fully-connected layers, which Equation 3 compares: before the ReLU, before the softmax."""
+
+    weights: Tensor
+    fc1: Tensor
+    fc2: Tensor
+
+
+class TemporalAttention(nn.Module):
+    """The temporal attention module (Figure 3): how much each of the K intervals counts.
+
+    All K features are stacked into one vector -> FC ``hidden`` -> ReLU -> FC K -> softmax. K is
+    fixed by the second layer.
+
+    Args:
+        features: channels C of an interval's feature.
+        segments: K.
+        hidden: width of the first layer, 64 in the paper.
+    """
+
+    def __init__(self, features: int, segments: int, hidden: int = 64):
+        super().__init__()
+        self.features, self.segments = features, segments
+        self.fc1 = nn.Linear(features * segments, hidden)
+        self.fc2 = nn.Linear(hidden, segments)
+
+    def forward(self, features: Tensor) -> TAMOutput:
+        """``[B, K, C]`` -> TAMOutput; ValueError on any other shape."""
+        if features.shape[1:] != (self.segments, self.features):
+            raise ValueError(
+                f"this module takes [B, {self.segments}, {self.features}], "
+                f"got {list(features.shape)}: K and C are fixed when it is built"
+            )
+        fc1 = self.fc1(features.flatten(1))
+        fc2 = self.fc2(fc1.relu())
+        return TAMOutput(fc2.softmax(-1), fc1, fc2)

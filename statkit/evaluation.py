@@ -1,0 +1,202 @@
+"""How well a network does, and how well it looks: prec@k, attention on the actor, attention in the
+action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .datasets import FrameStore, Source
+from .device import autocast
+from .models import MODELS, NetOutput, STATNet
+from .sampling import Draw, centre_draws
+
+
+def precision_at_k(logits: Tensor, labels: Tensor, k: Sequence[int] = (1, 5)) -> tuple[float, ...]:
+    """Share of clips, in per cent, whose label is among the k highest logits; one number a k.
+
+    Args:
+        logits: ``[N, classes]``. labels: int64 ``[N]``. A k above the number of classes counts all.
+    """
+    if len(logits) != len(labels) or not len(labels):
+        raise ValueError(f"{len(logits)} predictions for {len(labels)} labels")
+    ranked = logits.topk(min(max(k), logits.shape[1]), dim=1).indices
+    hits = ranked == labels[:, None]
+    return tuple(100 * hits[:, :n].any(1).float().mean().item() for n in k)
+
+
+def attention_on_actor(maps: Tensor, masks: Tensor) -> Tensor:
+    """How much more than its share of the frame the actor gets of the attention.
+
+    Args:
+        maps: ``[N, h, w]``, not negative.
+        masks: bool ``[N, H, W]``, the actor's pixels.
+
+    Returns:
+        float32 ``[N]``: mean attention on the actor over mean attention in the frame. 1 is blind,
+        more is better; NaN where there is no actor or no attention.
+    """
+    cover = F.interpolate(masks[:, None].float(), size=maps.shape[-2:], mode="area")[:, 0]
+    on_actor = (maps * cover).sum((1, 2)) / cover.sum((1, 2))
+    return on_actor / maps.mean((1, 2))
+
+
+def attention_in_action(weights: Tensor, positions: Tensor, intervals: Tensor) -> Tensor:
+    """Share of the temporal attention on frames inside the true action interval, ``[B]``.
+
+    Args:
+        weights: ``[B, K]``, summing to 1.
+        positions: ``[B, K]``, frame numbers. intervals: ``[B, 2]``, first and one past the last.
+    """
+    inside = (positions >= intervals[:, :1]) & (positions < intervals[:, 1:])
+    return (weights * inside).sum(1)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one network does on some clips; attention scores only where the truth is known.
+
+    prec1, prec5 in per cent; logits ``[N, classes]``; features ``[N, K, C]``; embedding ``[N, C]``;
+    weights ``[N, K]``;
+    on_actor: a number a block, see :func:`attention_on_actor`; in_action: a share from 0 to 1, and
+    in_action_blind the share that equal weights would have.
+    """
+
+    prec1: float
+    prec5: float
+    logits: Tensor
+    features: Tensor
+    embedding: Tensor
+    weights: Tensor
+    on_actor: tuple[float, ...] | None = None
+    in_action: float | None = None
+    in_action_blind: float | None = None
+
+
+@torch.no_grad()
+def observe(network: STATNet, source: Source, draw: Draw, *, precision: str = "auto") -> NetOutput:
+    """The network's output for one draw, in evaluation mode."""
+    network.eval()
+    device = next(network.parameters()).device
+    with autocast(device, precision):
+        return network(source.pixels(draw, temporal=network.temporal, device=device))
+
+
+@dataclass(frozen=True)
+class Look:
+    """One network looking at one clip (Figure 5).
+
+    frames float32 ``[K, H, W, 3]`` in 0..1, what it sees; maps, four arrays ``[K, h, w]``,
+    Equation 1 of each block; weights ``[K]``, its temporal attention; answer and probability, the
+    class it names and how sure it is; inside, bool ``[K]``, which intervals lie in the true action.
+    """
+
+    frames: np.ndarray
+    maps: tuple[np.ndarray, ...]
+    weights: np.ndarray
+    answer: str
+    probability: float
+    inside: np.ndarray | None = None
+
+
+def look_at(network: STATNet, source: Source, store: FrameStore, clip: int) -> Look:
+    """Show a network the centre frames of one clip's intervals; 2-D networks only."""
+    draw = next(centre_draws(np.array([clip]), store.lengths, network.segments, 1, batch_size=1))
+    output = observe(network, source, draw)
+    frames = source.pixels(draw, temporal=False)[0].permute(0, 2, 3, 1)
+    sure, best = output.logits[0].float().softmax(0).max(0)
+    inside, truth = None, store.dataset.truth
+    if truth is not None:
+        positions, (start, stop) = (
+            store.positions[clip, draw.frames[0, :, 0]],
+            truth.intervals[clip],
+        )
+        inside = (positions >= start) & (positions < stop)
+    return Look(
+        frames.numpy(),
+        tuple(values.float().cpu().numpy() for values in output.attention_maps),
+        output.tam.weights[0].float().cpu().numpy(),
+        store.dataset.classes[int(best)],
+        float(sure),
+        inside,
+    )
+
+
+def evaluate(
+    network: STATNet,
+    source: Source,
+    store: FrameStore,
+    clips: np.ndarray,
+    *,
+    batch_size: int = 32,
+    precision: str = "auto",
+) -> Evaluation:
+    """Evaluate on interval centres, whole frames, one view."""
+    truth = store.dataset.truth
+    logits, features, embeddings, weights = [], [], [], []
+    on_actor, in_action, blind = [], [], []
+    per_segment = MODELS[network.name].frames_per_segment
+    draws = centre_draws(clips, store.lengths, network.segments, per_segment, batch_size=batch_size)
+    for draw in draws:
+        output = observe(network, source, draw, precision=precision)
+        logits.append(output.logits.float().cpu())
+        features.append(output.features.cpu())
+        embeddings.append(output.embedding.float().cpu())
+        weights.append(output.tam.weights.float().cpu())
+        if truth is None:
+            continue
+        positions = store.positions[draw.clips[:, None], draw.frames[..., per_segment // 2]]
+        if not network.temporal:
+            masks = actor_masks(store, draw)
+            scores = [attention_on_actor(m.float().cpu(), masks) for m in output.attention_maps]
+            on_actor.append(torch.stack(scores))
+        where = torch.from_numpy(positions), torch.from_numpy(truth.intervals[draw.clips])
+        in_action.append(attention_in_action(weights[-1], *where))
+        blind.append(
+            attention_in_action(torch.full_like(weights[-1], 1 / network.segments), *where)
+        )
+    labels = torch.from_numpy(store.dataset.labels[clips])
+    prec1, prec5 = precision_at_k(torch.cat(logits), labels)
+    return Evaluation(
+        prec1,
+        prec5,
+        torch.cat(logits),
+        torch.cat(features),
+        torch.cat(embeddings),
+        torch.cat(weights),
+        tuple(torch.cat(on_actor, 1).nanmean(1).tolist()) if on_actor else None,
+        torch.cat(in_action).mean().item() if in_action else None,
+        torch.cat(blind).mean().item() if blind else None,
+    )
+
+
+def actor_masks(store: FrameStore, draw: Draw) -> Tensor:
+    """bool ``[B*K, H, W]``: the actor in each drawn frame, in view 0 at the clip's own size."""
+    positions = store.positions[draw.clips[:, None], draw.frames[..., 0]]
+    masks = [
+        store.dataset.truth.mask(clip)[frames]
+        for clip, frames in zip(draw.clips, positions, strict=True)
+    ]
+    return torch.from_numpy(np.concatenate(masks))
+
+
+def linear_probe(
+    train: Tensor, train_labels: np.ndarray, test: Tensor, test_labels: np.ndarray, *, seed: int = 0
+) -> tuple[float, float]:
+    """prec@1 and prec@5 of logistic regression on frozen features ``[N, C]``."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classifier = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.01, max_iter=2000, random_state=seed)
+    )
+    classifier.fit(train.numpy(), train_labels)
+    scores = torch.from_numpy(classifier.decision_function(test.numpy()))
+    # Labels are 0 to classes - 1, all present in training, so columns and labels agree.
+    return precision_at_k(scores, torch.from_numpy(test_labels))

@@ -1,0 +1,99 @@
+"""Table 3 as a figure and as Markdown: prec@1 of each row, with its runs and their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..results import Result, estimate, gain, values_of
+from .style import COLOURS, INK, MUTED, OTHER, attach, new_figure
+
+
+def draw_comparison(
+    results: Sequence[Result],
+    titles: dict[str, str],
+    *,
+    chance: float,
+    generated: bool = False,
+) -> Figure:
+    """A bar a row, a dot a run, the 95 % interval where there are several runs.
+
+    Args:
+        results: runs; rows without any are left out.
+        titles: row -> words, in the order to draw.
+        chance: prec@1 of guessing, in per cent.
+    """
+    rows = [row for row in titles if values_of(results, row)]
+    height = 0.95 + 0.42 * len(rows)
+    figure = new_figure(height, generated=generated)
+    axes = figure.add_axes((0.19, 0.6 / height, 0.78, 1 - 0.75 / height))
+    means = []
+    for place, row in enumerate(rows):
+        values = list(values_of(results, row).values())
+        mean = estimate(values)
+        means.append(mean.mean)
+        axes.barh(place, mean.mean, height=0.62, color=COLOURS.get(row, OTHER), alpha=0.85)
+        if mean.runs > 1:
+            axes.errorbar(mean.mean, place, xerr=mean.half_width, color=INK, capsize=4, lw=1.4)
+            axes.plot(values, np.full(len(values), place + 0.18), ".", color=INK, ms=4, alpha=0.6)
+        reach = mean.half_width if mean.runs > 1 else 0
+        axes.text(mean.mean + reach + 1, place, f"{mean.mean:.1f}", va="center", fontsize=9)
+    axes.axvline(chance, color=MUTED, ls=":", lw=1)
+    axes.text(chance, -0.62, " chance", fontsize=8, color=MUTED, va="center")
+    axes.set_yticks(range(len(rows)), [titles[row] for row in rows], fontsize=9)
+    axes.set_ylim(len(rows) - 0.5, -0.85)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("prec@1 on the test clips (per cent)", fontsize=9)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    said = ", ".join(f"{titles[row]} {mean:.1f}" for row, mean in zip(rows, means, strict=True))
+    return attach(figure, f"prec@1 in per cent: {said}.", rows=rows, prec1=means)
+
+
+def comparison_markdown(
+    results: Sequence[Result],
+    titles: dict[str, str],
+    paper: dict[str, float] | None = None,
+    baseline: str = "student",
+) -> str:
+    """The same as a Markdown table, the paper's numbers beside ours.
+
+    Args:
+        paper: row -> the paper's prec@1 on its own data, never comparable in absolute terms.
+        baseline: the gain is the mean paired difference to this row.
+    """
+    lines = [
+        "| row | prec@1 | prec@5 | gain | on the actor | in the action | runs | the paper |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row, title in titles.items():
+        runs = [result for result in results if result.row == row]
+        if not runs:
+            continue
+        cells = [
+            title,
+            str(estimate([r.prec1 for r in runs])),
+            f"{np.mean([r.prec5 for r in runs]):.1f}",
+            _gain(results, row, baseline),
+            _mean(runs, "on_actor", "{:.2f}"),
+            _mean(runs, "in_action", "{:.0%}"),
+            str(len(runs)),
+            f"{paper[row]:.2f}" if paper and row in paper else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _gain(results: Sequence[Result], row: str, baseline: str) -> str:
+    if row in (baseline, "teacher") or not values_of(results, baseline):
+        return ""
+    difference = gain(results, row, baseline)
+    sign = "+" if difference.mean >= 0 else "−"
+    return sign + str(difference._replace(mean=abs(difference.mean)))
+
+
+def _mean(runs: Sequence[Result], what: str, form: str) -> str:
+    values = [getattr(run, what) for run in runs if getattr(run, what) is not None]
+    return form.format(np.mean(values)) if values else ""

@@ -1,0 +1,102 @@
+"""Which frames of a clip the network sees: K intervals, a few consecutive frames from each
+(paper, Section 3.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+
+def segment_indices(
+    num_frames: int,
+    segments: int,
+    frames_per_segment: int = 1,
+    *,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Divide a clip into K equal intervals and draw F consecutive frames from each.
+
+    Args:
+        num_frames: frames in the clip, at least 1.
+        segments: K.
+        frames_per_segment: F. Where an interval is shorter than F its frames reach into the
+            neighbours; where the whole clip is shorter, its last frame repeats.
+        rng: draws the place inside each interval; without it, the interval's centre.
+
+    Returns:
+        int64 ``[K, F]``, each from 0 to ``num_frames - 1``, starts not decreasing without rng.
+
+    Raises:
+        ValueError: an argument below 1.
+    """
+    if min(num_frames, segments, frames_per_segment) < 1:
+        raise ValueError(
+            f"all must be at least 1: {num_frames=}, {segments=}, {frames_per_segment=}"
+        )
+    interval = num_frames / segments
+    place = np.full(segments, 0.5) if rng is None else rng.random(segments)
+    reach = frames_per_segment - 1
+    room = max(interval - reach, 0.0)
+    centres = (np.arange(segments) + 0.5) * interval
+    starts = np.floor(centres - reach / 2 + (place - 0.5) * room).astype(np.int64)
+    starts = np.clip(starts, 0, max(num_frames - frames_per_segment, 0))
+    return np.minimum(starts[:, None] + np.arange(frames_per_segment), num_frames - 1)
+
+
+class Draw(NamedTuple):
+    """Which pixels a batch is made of; teacher and student see the same draw.
+
+    clips int64 ``[B]``, frames int64 ``[B, K, F]`` (numbers of stored frames), views int64 ``[B]``
+    (rows of :data:`statkit.views.VIEWS`).
+    """
+
+    clips: np.ndarray
+    frames: np.ndarray
+    views: np.ndarray
+
+
+def random_draws(
+    clips: np.ndarray,
+    lengths: np.ndarray,
+    segments: int,
+    frames_per_segment: int,
+    *,
+    batch_size: int,
+    views: int,
+    seed: int,
+    epoch: int,
+) -> Iterator[Draw]:
+    """One epoch of training: shuffled clips, random frames and views, a function of (seed, epoch)
+    alone, so that an interrupted run goes on with the very same batches.
+
+    Args:
+        clips: int64, the clips to draw from; each appears once, a last batch of one is dropped
+            (batch normalisation cannot learn from it).
+        lengths: int64 ``[N]``, stored frames of every clip.
+        views: draws are from the first ``views`` rows of the view table.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(clips)
+    for start in range(0, len(order), batch_size):
+        batch = order[start : start + batch_size]
+        if len(batch) == 1 and start:
+            return
+        frames = [segment_indices(lengths[i], segments, frames_per_segment, rng=rng) for i in batch]
+        yield Draw(batch, np.stack(frames), rng.integers(0, views, len(batch)))
+
+
+def centre_draws(
+    clips: np.ndarray,
+    lengths: np.ndarray,
+    segments: int,
+    frames_per_segment: int,
+    *,
+    batch_size: int,
+) -> Iterator[Draw]:
+    """Evaluation: every clip once, in order, interval centres, the whole frame (view 0)."""
+    for start in range(0, len(clips), batch_size):
+        batch = np.asarray(clips[start : start + batch_size])
+        frames = [segment_indices(lengths[i], segments, frames_per_segment) for i in batch]
+        yield Draw(batch, np.stack(frames), np.zeros(len(batch), np.int64))

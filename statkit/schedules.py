@@ -1,0 +1,54 @@
+"""What changes with the epoch: rolling loss weights (Section 3.3.2) and the learning rate
+(Section 4.2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+SAT_PHASES = (
+    (0.4, 0.3, 0.2, 0.1),
+    (0.3, 0.4, 0.2, 0.1),
+    (0.2, 0.3, 0.4, 0.1),
+    (0.1, 0.2, 0.3, 0.4),
+)
+# The paper prints 66 and 33; made to sum to 1.
+TAT_PHASES = ((2 / 3, 1 / 3), (1 / 3, 2 / 3))
+
+
+class RollingWeights(NamedTuple):
+    """Weights of the four blocks in Equation 2 and of the two layers in Equation 3."""
+
+    sat: tuple[float, ...]
+    tat: tuple[float, ...]
+
+
+def rolling_weights(epoch: int, period: int = 10, *, cycle: bool = False) -> RollingWeights:
+    """Section 3.3.2: the loss dwells on shallow blocks first, then rolls to the deep ones.
+
+    Args:
+        epoch: from 0.
+        period: epochs a phase lasts; there are four phases.
+        cycle: start over after the fourth phase; otherwise it is held. The paper does not say.
+
+    Raises:
+        ValueError: negative epoch or a period below 1.
+    """
+    if epoch < 0 or period < 1:
+        raise ValueError(f"epoch must be at least 0 and period at least 1: {epoch=}, {period=}")
+    phase = epoch // period
+    last = len(SAT_PHASES)
+    phase = phase % last if cycle else min(phase, last - 1)
+    return RollingWeights(SAT_PHASES[phase], TAT_PHASES[phase % len(TAT_PHASES)])
+
+
+def warmup_step_rate(
+    epoch: float, *, warmup: int = 5, step: int = 20, factor: float = 0.1
+) -> float:
+    """The paper's learning rate as a share of its base: linear warm-up, then divided by ten
+    every ``step`` epochs.
+
+    Args:
+        epoch: epochs done, from 0; fractions count, so the rate can move within an epoch.
+    """
+    ramp = min(1.0, (epoch + 1) / warmup) if warmup else 1.0
+    return ramp * factor ** int(epoch // step)

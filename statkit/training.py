@@ -1,0 +1,272 @@
+"""The two stages (paper, Section 4.2): a single model learns from labels; then a student learns
+from labels and from where and when a fixed teacher looks."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from .cache import fingerprint, write_atomically
+from .datasets import FrameStore, Source
+from .device import autocast, pick_device
+from .losses import STATLoss
+from .models import MODELS, STATNet
+from .sampling import Draw, random_draws
+from .schedules import warmup_step_rate
+from .targets import Teacher
+from .views import VIEWS
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be gone on from; the message says why."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the training clips.
+        batch_size: clips a step.
+        optimizer: "adamw" or "sgd" (momentum .9).
+        rate: peak learning rate of TAM and head, and of the backbone unless it has its own.
+        backbone_rate: learning rate of a pretrained backbone.
+        schedule: "cosine" (linear warm-up over a tenth of the epochs, then a half cosine to 0)
+            or "paper" (:func:`statkit.schedules.warmup_step_rate`).
+        weight_decay: of the optimizer; not on biases and normalisation.
+        clip_norm: largest total norm of the gradient.
+        batchnorm: "train", "partial" (all frozen but the first) or "all" (all frozen).
+        views: how many rows of the view table are drawn from, 1 to 10.
+        precision: see :func:`statkit.device.autocast`.
+    """
+
+    epochs: int = 20
+    batch_size: int = 32
+    optimizer: str = "adamw"
+    rate: float = 3e-3
+    backbone_rate: float | None = None
+    schedule: str = "cosine"
+    weight_decay: float = 0.05
+    clip_norm: float = 20.0
+    batchnorm: str = "train"
+    views: int = len(VIEWS)
+    precision: str = "auto"
+
+    def __post_init__(self):
+        if self.optimizer not in ("adamw", "sgd") or self.schedule not in ("cosine", "paper"):
+            raise ValueError(f"unknown {self.optimizer=} or {self.schedule=}")
+        if self.epochs < 1 or self.batch_size < 2 or not 1 <= self.views <= len(VIEWS):
+            raise ValueError(
+                f"epochs from 1, batch_size from 2, views from 1 to {len(VIEWS)}: "
+                f"{self.epochs=} {self.batch_size=} {self.views=}"
+            )
+
+    def rate_at(self, epoch: float) -> float:
+        """Share of the peak learning rate after ``epoch`` epochs (fractions count)."""
+        if self.schedule == "paper":
+            return warmup_step_rate(epoch)
+        warm = 0.1 * self.epochs
+        if epoch < warm:
+            return (epoch + 0.02 * warm) / (1.02 * warm)
+        return 0.5 * (1 + math.cos(math.pi * (epoch - warm) / (self.epochs - warm)))
+
+
+RECIPES = {
+    # The demo network, from nothing, in minutes on a laptop's CPU.
+    "quick": Recipe(),
+    # Section 4.2.
+    "paper": Recipe(
+        epochs=50,
+        batch_size=256,
+        optimizer="sgd",
+        rate=1e-3,
+        schedule="paper",
+        weight_decay=5e-4,
+        batchnorm="partial",
+    ),
+    # A pretrained backbone on a few hundred clips: it moves slowly, TAM and head do not.
+    "finetune": Recipe(
+        epochs=6,
+        batch_size=16,
+        rate=1e-3,
+        backbone_rate=1e-4,
+        weight_decay=1e-2,
+        batchnorm="all",
+    ),
+}
+
+
+@dataclass
+class History:
+    """Mean loss parts of every epoch: ``{"total", "ce", "sat", "tat"}``."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+
+
+def train_single(
+    network: STATNet,
+    source: Source,
+    store: FrameStore,
+    clips: np.ndarray,
+    recipe: Recipe,
+    **options,
+) -> History:
+    """Stage one: cross-entropy only. Arguments and errors as in :func:`train_transfer`."""
+    loss = STATLoss(ce=1, sat=0, tat=0)
+    return train_transfer(network, source, store, clips, recipe, None, loss, **options)
+
+
+def train_transfer(
+    student: STATNet,
+    source: Source,
+    store: FrameStore,
+    clips: np.ndarray,
+    recipe: Recipe,
+    teacher: Teacher | None,
+    loss: STATLoss | Callable[[int], STATLoss],
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    checkpoint: str | Path | None = None,
+    on_epoch: Callable[[int, dict[str, float]], object] | None = None,
+    progress: bool = True,
+    label: str = "training",
+) -> History:
+    """Stage two (Section 3.2): Equation 4 on every batch, the teacher fixed.
+
+    Args:
+        student: trained in place and left on the device.
+        source: the pixels it sees.
+        store: where labels and clip lengths come from.
+        clips: int64, the training clips.
+        teacher: see :mod:`statkit.targets`; None for stage one.
+        loss: Equation 4, or a function of the epoch that returns it (rolling weights).
+        seed: of the draws; the same seed draws the same batches whatever the loss.
+        checkpoint: a file written after every epoch; if it is there, training goes on from it to
+            the same weights as without the interruption.
+        on_epoch: called after each epoch with its number and mean loss parts.
+
+    Returns:
+        Mean loss parts an epoch.
+
+    Raises:
+        CheckpointError: the checkpoint was made with other settings, or cannot be read.
+        FloatingPointError: the loss is no longer a number.
+    """
+    place = pick_device(device)
+    student.to(place).freeze_batchnorm(recipe.batchnorm).train()
+    if not student.temporal:
+        student.to(memory_format=torch.channels_last)
+    optimizer = _optimizer(student, recipe)
+    loss_of = loss if callable(loss) and not isinstance(loss, STATLoss) else lambda epoch: loss
+    key = fingerprint(
+        [student.name, asdict(recipe), seed, clips.tolist(), store.fingerprint, source.size]
+        + [repr(loss_of(epoch)) for epoch in range(recipe.epochs)]
+    )
+    history, first = History(), 0
+    if checkpoint and Path(checkpoint).is_file():
+        first = _resume(Path(checkpoint), key, student, optimizer, history)
+    labels = torch.from_numpy(store.dataset.labels).to(place)
+    batches = math.ceil(len(clips) / recipe.batch_size)
+    bar = tqdm(
+        total=recipe.epochs * batches,
+        initial=first * batches,
+        desc=label,
+        disable=not progress,
+        mininterval=1.0,
+        file=sys.stdout,
+    )
+    for epoch in range(first, recipe.epochs):
+        equation_4 = loss_of(epoch)
+        sums, count = dict.fromkeys(("total", "ce", "sat", "tat"), 0.0), 0
+        for step, draw in enumerate(_draws(student, store, clips, recipe, seed, epoch)):
+            _set_rate(optimizer, recipe.rate_at(epoch + step / batches))
+            with autocast(place, recipe.precision):
+                output = student(source.pixels(draw, temporal=student.temporal, device=place))
+            target = teacher(draw) if teacher else None
+            parts = equation_4(output, labels[torch.from_numpy(draw.clips).to(place)], target)
+            optimizer.zero_grad(set_to_none=True)
+            parts.total.backward()
+            nn.utils.clip_grad_norm_(student.parameters(), recipe.clip_norm)
+            optimizer.step()
+            for name, value in parts.values().items():
+                sums[name] += value * len(draw.clips)
+            count += len(draw.clips)
+            bar.update()
+        means = {name: value / count for name, value in sums.items()}
+        if not math.isfinite(means["total"]):
+            raise FloatingPointError(f"epoch {epoch + 1}: the loss is {means['total']}; lower rate")
+        history.epochs.append(means)
+        bar.set_postfix({name: f"{value:.3f}" for name, value in means.items() if value})
+        if checkpoint:
+            state = {
+                "key": key,
+                "epoch": epoch + 1,
+                "history": history.epochs,
+                "network": student.state_dict(),
+                "optimizer": optimizer.state_dict(),
+            }
+            write_atomically(Path(checkpoint), lambda path, state=state: torch.save(state, path))
+        if on_epoch:
+            on_epoch(epoch, means)
+    bar.close()
+    student.eval()
+    return history
+
+
+def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[Draw]:
+    return random_draws(
+        clips,
+        store.lengths,
+        network.segments,
+        MODELS[network.name].frames_per_segment,
+        batch_size=recipe.batch_size,
+        views=recipe.views,
+        seed=seed,
+        epoch=epoch,
+    )
+
+
+def _optimizer(network: STATNet, recipe: Recipe) -> torch.optim.Optimizer:
+    def split(parameters, rate):
+        live = [p for p in parameters if p.requires_grad]
+        return [
+            {"params": [p for p in live if p.ndim > 1], "rate": rate},
+            {"params": [p for p in live if p.ndim <= 1], "rate": rate, "weight_decay": 0.0},
+        ]
+
+    groups = split(network.backbone_parameters(), recipe.backbone_rate or recipe.rate)
+    groups += split(network.head_parameters(), recipe.rate)
+    common = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, **common)
+    return torch.optim.AdamW(groups, **common)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["rate"] * share
+
+
+def _resume(path: Path, key: str, network: STATNet, optimizer, history: History) -> int:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        stored_key, epoch = state["key"], state["epoch"]
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise CheckpointError(f"{path} is not a readable checkpoint ({error})") from error
+    if stored_key != key:
+        raise CheckpointError(
+            f"{path} was made with other settings, data or seed; delete it or name another file"
+        )
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    history.epochs.extend(state["history"])
+    return epoch

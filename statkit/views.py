@@ -1,0 +1,65 @@
+"""Augmentation that leaks nothing: teacher and student get the same crop and flip of a frame that
+was degraded whole (paper, Section 4.2).
+
+Cropping the HR frame first and degrading the crop would give the student more pixels a person.
+The views are few and fixed, so that what a fixed teacher says of each can be kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def _table(scale: float = 0.85) -> np.ndarray:
+    rest = 1 - scale
+    corners = [(0, 0, scale), (0, rest, scale), (rest, 0, scale), (rest, rest, scale)]
+    crops = [(0.0, 0.0, 1.0), *corners]
+    return np.array([(*crop, flip) for crop in crops for flip in (0, 1)], dtype=np.float32)
+
+
+VIEWS = _table()
+"""float32 ``[10, 4]``: top, left and scale as shares of the frame, and 1 for a mirrored view.
+
+Row 0 is the whole frame as it is, row 1 the whole frame mirrored, then the four corners.
+"""
+
+
+def take_views(frames: Tensor, views: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut views out of frames and bring them to the network's size (bilinear), on their device.
+
+    Args:
+        frames: uint8 ``[B, K, F, H, W, 3]``.
+        views: int64 ``[B]``, rows of :data:`VIEWS`.
+        size: ``(h, w)``.
+
+    Returns:
+        float32 ``[B, K, 3, F, h, w]`` in 0..1.
+    """
+    batch, segments, count = frames.shape[:3]
+    images = frames.flatten(0, 2).permute(0, 3, 1, 2).float() / 255
+    if views.any():
+        table = torch.from_numpy(VIEWS).to(frames.device)[views]
+        table = table.repeat_interleave(segments * count, 0)
+        images = F.grid_sample(
+            images,
+            F.affine_grid(_affine(table), [len(images), 3, *size], align_corners=False),
+            padding_mode="border",
+            align_corners=False,
+        )
+    elif images.shape[-2:] != tuple(size):
+        images = F.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False)
+    return images.unflatten(0, (batch, segments, count)).transpose(2, 3)
+
+
+def _affine(table: Tensor) -> Tensor:
+    """``[N, 4]`` views -> ``[N, 2, 3]`` maps from output to input coordinates, both in -1..1."""
+    top, left, scale, flip = table.unbind(1)
+    theta = torch.zeros(len(table), 2, 3, device=table.device)
+    theta[:, 0, 0] = torch.where(flip > 0, -scale, scale)
+    theta[:, 0, 2] = 2 * left + scale - 1
+    theta[:, 1, 1] = scale
+    theta[:, 1, 2] = 2 * top + scale - 1
+    return theta
