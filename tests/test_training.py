@@ -1,0 +1,217 @@
+import json
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from data_prep import index_folder
+from statkit.datasets import FrameSettings, Source, store_frames
+from statkit.losses import STATLoss
+from statkit.models import build_model
+from statkit.sampling import Draw, random_draws
+from statkit.schedules import rolling_weights
+from statkit.targets import KeptTargets, LiveTeacher
+from statkit.training import RECIPES, CheckpointError, Recipe, train_single, train_transfer
+
+RECIPE = Recipe(epochs=2, batch_size=8, views=4)
+SIZE = (24, 32)
+
+
+@pytest.fixture(scope="module")
+def store(dataset):
+    return store_frames(dataset, FrameSettings(hr_size=SIZE), progress=False)
+
+
+def new_network(seed=0):
+    torch.manual_seed(seed)
+    return build_model("demo", 12)
+
+
+def weights(network):
+    return torch.cat([p.detach().flatten() for p in network.state_dict().values()]).float()
+
+
+def train(store, network, recipe=RECIPE, teacher=None, loss=None, **options):
+    source, clips = Source(store.lr, SIZE), store.dataset.split(1).train
+    options = {"progress": False, "device": "cpu", **options}
+    loss = loss or STATLoss(1, 0, 0)
+    return train_transfer(network, source, store, clips, recipe, teacher, loss, **options)
+
+
+def live(store, seed=9):
+    return LiveTeacher(new_network(seed), Source(store.hr, SIZE))
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_others(store):
+    networks = [new_network() for _ in range(3)]
+    for network, seed in zip(networks, (5, 5, 6), strict=True):
+        train(store, network, seed=seed)
+    first, same, other = map(weights, networks)
+    assert torch.equal(first, same) and not torch.equal(first, other)
+
+
+def test_training_learns(store):
+    history = train(store, new_network(), replace(RECIPE, epochs=8, views=1))
+    losses = [epoch["ce"] for epoch in history.epochs]
+    assert len(losses) == 8 and losses[-1] < losses[0] - 0.3
+
+
+def _train_and_wait_to_be_killed(folder, cache, checkpoint, epochs_done):
+    os.environ["STATKIT_CACHE"] = cache
+    torch.set_num_threads(1)
+    store = store_frames(
+        index_folder(folder, progress=False), FrameSettings(hr_size=SIZE), progress=False
+    )
+
+    def on_epoch(epoch, _):
+        epochs_done.value = epoch + 1
+        if epoch == 1:
+            time.sleep(60)
+
+    train(store, new_network(), replace(RECIPE, epochs=4), checkpoint=checkpoint, on_epoch=on_epoch)
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(store, demo_folder, tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    recipe = replace(RECIPE, epochs=4)
+    alone = new_network()
+    whole = train(store, alone, recipe)
+    context = multiprocessing.get_context("spawn")
+    done, checkpoint = context.Value("i", 0), tmp_path / "run.pt"
+    arguments = (demo_folder, os.environ["STATKIT_CACHE"], checkpoint, done)
+    process = context.Process(target=_train_and_wait_to_be_killed, args=arguments)
+    process.start()
+    deadline = time.monotonic() + 120
+    while done.value < 2 and process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)
+    process.join()
+    assert done.value == 2 and process.exitcode != 0
+    resumed = new_network(seed=77)
+    seen = []
+    history = train(
+        store, resumed, recipe, checkpoint=checkpoint, on_epoch=lambda epoch, _: seen.append(epoch)
+    )
+    torch.set_num_threads(threads)
+    assert seen == [2, 3]
+    assert torch.equal(weights(resumed), weights(alone))
+    assert history.epochs == whole.epochs
+
+
+def test_a_checkpoint_of_other_settings_or_none_at_all_is_refused(store, tmp_path):
+    checkpoint = tmp_path / "run.pt"
+    train(store, new_network(), checkpoint=checkpoint)
+    with pytest.raises(CheckpointError, match="other settings"):
+        train(store, new_network(), checkpoint=checkpoint, seed=1)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        train(store, new_network(), checkpoint=checkpoint)
+
+
+def test_student_training_leaves_the_teacher_alone_and_brings_the_maps_closer(store):
+    teacher = live(store)
+    before = weights(teacher.network)
+    student = new_network(1)
+    loss = STATLoss(ce=0, sat=1, tat=0)
+    history = train(store, student, replace(RECIPE, epochs=6), teacher, loss)
+    assert torch.equal(weights(teacher.network), before)
+    assert history.epochs[-1]["sat"] < 0.8 * history.epochs[0]["sat"]
+
+
+def test_without_a_weight_for_the_labels_they_do_not_matter(store):
+    teacher, loss = live(store), STATLoss(ce=0, sat=0.5, tat=0.5)
+    networks = [new_network(1), new_network(1)]
+    train(store, networks[0], teacher=teacher, loss=loss)
+    shuffled = replace(store.dataset, labels=store.dataset.labels[::-1].copy())
+    train(replace(store, dataset=shuffled), networks[1], teacher=teacher, loss=loss)
+    assert torch.equal(weights(networks[0]), weights(networks[1]))
+
+
+def test_kept_targets_say_what_the_live_teacher_says(store):
+    teacher, clips = live(store), store.dataset.split(1).train
+    kept = KeptTargets(
+        teacher, store, clips, views=4, map_sizes=[(6, 8), (3, 4), (2, 2), (1, 1)], progress=False
+    )
+    student = new_network(1).eval()
+    loss = STATLoss()
+    for draw in random_draws(clips, store.lengths, 8, 1, batch_size=8, views=4, seed=0, epoch=0):
+        with torch.no_grad():
+            output = student(Source(store.lr, SIZE).pixels(draw, temporal=False))
+        labels = torch.from_numpy(store.dataset.labels[draw.clips])
+        ours, theirs = (loss(output, labels, source(draw)).values() for source in (kept, teacher))
+        assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+def test_a_mirrored_view_has_its_own_targets(store):
+    """The map of the mirrored frame is not the mirrored map."""
+    teacher, clip = live(store), store.dataset.split(1).train[:1]
+    frames = np.arange(8)[None, :, None]
+    plain, mirrored = (
+        teacher(Draw(clip, frames, np.array([view]))).attention_maps[0] for view in (0, 1)
+    )
+    assert not torch.allclose(plain.flip(-1), mirrored, rtol=1e-3)
+
+
+def test_rolling_weights_change_the_loss_with_the_epoch(store):
+    used = []
+
+    def loss(epoch):
+        rolling = rolling_weights(epoch, period=1)
+        used.append(rolling.sat)
+        return STATLoss(sat_blocks=rolling.sat, tat_layers=rolling.tat)
+
+    train(store, new_network(), replace(RECIPE, epochs=3), live(store), loss)
+    assert len(set(used)) == 3
+
+
+def test_a_3d_network_takes_the_same_path(store):
+    torch.manual_seed(0)
+    student = build_model("r2plus1d_18", 12, 2)
+    torch.manual_seed(1)
+    teacher = LiveTeacher(build_model("r2plus1d_18", 12, 2), Source(store.hr, SIZE))
+    recipe = replace(RECIPE, epochs=1, batchnorm="partial")
+    clips = store.dataset.split(1).train[:8]
+    history = train_transfer(
+        student,
+        Source(store.lr, SIZE),
+        store,
+        clips,
+        recipe,
+        teacher,
+        STATLoss(),
+        device="cpu",
+        progress=False,
+    )
+    assert history.epochs[0]["sat"] > 0 and np.isfinite(history.epochs[0]["total"])
+
+
+def test_a_loss_that_is_no_number_stops_with_a_word(store):
+    with pytest.raises(FloatingPointError, match="lower rate"):
+        train(store, new_network(), replace(RECIPE, rate=1e30, clip_norm=1e30))
+
+
+def test_stage_one_is_cross_entropy_alone(store):
+    history = train_single(
+        new_network(),
+        Source(store.hr, SIZE),
+        store,
+        store.dataset.split(1).train,
+        replace(RECIPE, epochs=1),
+        device="cpu",
+        progress=False,
+    )
+    epoch = history.epochs[0]
+    assert epoch["total"] == epoch["ce"] > 0 and epoch["sat"] == epoch["tat"] == 0
+
+
+def test_the_papers_recipe_is_the_papers():
+    paper = RECIPES["paper"]
+    assert (paper.optimizer, paper.batch_size, paper.rate, paper.epochs) == ("sgd", 256, 1e-3, 50)
+    assert paper.rate_at(0) == pytest.approx(0.2) and paper.rate_at(25) == pytest.approx(0.1)
+    assert json.dumps(paper.batchnorm) == '"partial"'
