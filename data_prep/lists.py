@@ -30,7 +30,7 @@ class SplitLists:
 
 
 def read_lists(folder: Path) -> SplitLists | None:
-    """Read UCF101's ``trainlist01.txt`` or HMDB51's ``*_test_split1.txt``; None if neither is there.
+    """Read UCF101's ``trainlist01.txt`` or HMDB51's ``*_test_split1.txt``; None without either.
 
     Line ends may be CRLF, HMDB51's lines end in a space; a clip coded 0 there is in neither part.
     """

@@ -79,6 +79,7 @@ class Explorer:
         self.draw = draw
         self.controls = {name: control.widget() for name, control in controls.items()}
         self.error: Exception | None = None
+        self._handle = None  # outside Jupyter there is none
         self.figure = draw(**self.values)
         for name, widget in self.controls.items():
             widget.add_class("statkit-control")
@@ -102,7 +103,8 @@ class Explorer:
         except Exception as error:  # the kernel lives on and the reader is told
             self.error = error
             picture = _message(error)
-        self._handle.update(picture)
+        if self._handle:
+            self._handle.update(picture)
 
     def check(self, controls: dict[str, Slider | Choice]) -> None:
         """Move every control to its ends and back; raise the first error a drawing met."""

@@ -1,0 +1,61 @@
+import pytest
+
+from statkit.cli import main
+from statkit.results import read_results
+
+QUICK = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "24x32", "--device", "cpu"]
+
+
+def test_prepare_train_and_evaluate_on_a_folder(demo_folder, tmp_path, capsys):
+    data = ["--data", str(demo_folder), *QUICK]
+    assert main(["prepare", *data]) == 0
+    assert "48 train, 24 test" in capsys.readouterr().out
+    rows = ["--rows", "teacher", "stat"]
+    assert main(["evaluate", *data, *rows]) == 1
+    assert "run statkit train" in capsys.readouterr().err
+    file = tmp_path / "runs.csv"
+    assert main(["train", *data, *rows, "--seeds", "0", "1", "--out", str(file)]) == 0
+    results = read_results(file)
+    assert [(r.row, r.seed) for r in results] == [
+        ("teacher", 0),
+        ("stat", 0),
+        ("teacher", 1),
+        ("stat", 1),
+    ]
+    capsys.readouterr()
+    assert main(["evaluate", *data, *rows, "--seeds", "1"]) == 0
+    assert f"prec@1 {results[3].prec1:5.1f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["train", "--data", "no/such/folder"], "no such folder"),
+        (["figures", "--only", "77"], "no such notebook"),
+    ],
+)
+def test_what_went_wrong_is_one_line(arguments, words, capsys):
+    assert main(arguments) == 1
+    error = capsys.readouterr().err.strip()
+    assert words in error and len(error.splitlines()) == 1
+
+
+def test_a_wrong_size_is_explained(capsys):
+    with pytest.raises(SystemExit):
+        main(["prepare", "--lr-size", "12"])
+    assert "HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+def test_real_clips_go_the_same_way(real_data, tmp_path, capsys):
+    """A few clips of two classes of UCF101, its official lists, one epoch of the demo network."""
+    for label in ("JumpingJack", "PushUps"):
+        (tmp_path / label).mkdir()
+        clips = sorted((real_data / "clips_160x120" / label).glob("*.avi"))
+        for clip in clips[::8]:
+            (tmp_path / label / clip.name).symlink_to(clip)
+    options = ["--data", str(tmp_path), "--lists", str(real_data / "splits" / "ucf101")]
+    options += ["--backbone", "demo", "--rows", "teacher", "stat", *QUICK]
+    assert main(["train", *options]) == 0
+    said = capsys.readouterr().out
+    assert "matched" in said and "of 9537 train" in said
+    assert main(["evaluate", *options]) == 0

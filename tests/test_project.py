@@ -1,0 +1,126 @@
+"""What holds the repository together: one source of dependencies, clean notebooks, one direction
+of imports."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from statkit.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# Each floor may import from its own and from those before it.
+FLOORS = [
+    {"cache", "video", "sampling", "lowres", "attention", "losses", "schedules", "views", "device"},
+    {"models", "datasets"},
+    {"evaluation", "targets"},
+    {"training"},
+    {"results", "paper"},
+    {"experiments"},
+    {"plots"},
+    {"widgets"},
+    {"gallery"},
+    {"bench", "cli"},
+]
+
+
+def name_of(requirement):
+    return re.match(r"[A-Za-z0-9_.-]+", requirement)[0].lower().replace("_", "-")
+
+
+def test_environment_yml_takes_everything_from_pyproject():
+    text = (ROOT / "environment.yml").read_text()
+    lines = [line.strip("- ").strip() for line in text.splitlines() if line.strip().startswith("-")]
+    least = PROJECT["requires-python"].removeprefix(">=")
+    assert f"python={least}" in lines and "c constraints.txt" in lines and "e .[dev]" in lines
+    assert set(lines) - {"conda-forge", f"python={least}", "pip", "ffmpeg", "pip:"} == {
+        "c constraints.txt",
+        "e .[dev]",
+    }
+
+
+def test_every_dependency_is_locked():
+    locked = {
+        name_of(line): line for line in (ROOT / "constraints.txt").read_text().splitlines() if line
+    }
+    assert all("==" in line for line in locked.values())
+    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    elsewhere = {name_of(r) for r in needed if "darwin" in r and "linux" not in r}
+    assert {name_of(r) for r in needed} - elsewhere <= set(locked)
+
+
+def test_every_package_is_explained_in_the_readme():
+    readme = (ROOT / "README.md").read_text().lower()
+    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    assert [r for r in needed if f"`{name_of(r)}`" not in readme] == []
+
+
+def test_imports_go_downwards_only():
+    floor_of = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+    for file in sorted((ROOT / "statkit").rglob("*.py")):
+        room = file.relative_to(ROOT / "statkit").parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if (
+                isinstance(node, ast.ImportFrom)
+                and node.module
+                and (node.level == 2 or (node.level == 1 and room != "plots"))
+            ):
+                other = node.module.split(".")[0]
+                assert floor_of[other] <= floor_of[room], f"{room} imports {other}"
+            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == "data_prep":
+                assert room == "cli"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_clean(path):
+    book = json.loads(path.read_text())
+    code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert book["metadata"]["kernelspec"]["name"] == "python3"
+    assert "papermill" not in book["metadata"] and "widgets" not in book["metadata"]
+    assert all(cell.get("id") for cell in book["cells"])
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+    tagged = [cell for cell in code if "parameters" in cell["metadata"].get("tags", [])]
+    assert len(tagged) == 1
+    for line in "".join(tagged[0]["source"]).splitlines():
+        assert re.fullmatch(r"\w+: \w+ = .+  # .+", line), line
+    assert max(len("".join(cell["source"]).splitlines()) for cell in code) <= 20
+    for cell in code:
+        nodes = ast.walk(ast.parse("".join(cell["source"])))
+        assert not any(isinstance(node, ast.ClassDef) for node in nodes)
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+def test_ruff_is_content():
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, str(ROOT)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    words = capsys.readouterr().out
+    assert all(name in words for name in ("prepare", "train", "evaluate", "figures", "bench"))
+
+
+def test_the_run_script_helps_without_setting_up():
+    done = subprocess.run([sys.executable, str(ROOT / "run")], capture_output=True, text=True)
+    assert done.returncode == 0 and "figures" in done.stdout
+    done = subprocess.run([sys.executable, str(ROOT / "run"), "nonsense"], capture_output=True)
+    assert done.returncode == 2
