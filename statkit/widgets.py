@@ -93,13 +93,13 @@ class Explorer:
     def show(self) -> Explorer:
         """Display controls and picture in the current cell."""
         display(ipywidgets.VBox(list(self.controls.values())))
-        self._handle = display(_picture(self.figure), display_id=True)
+        self._handle = display(render(self.figure), display_id=True)
         return self
 
     def _changed(self, _change) -> None:
         try:
             self.figure, self.error = self.draw(**self.values), None
-            picture = _picture(self.figure)
+            picture = render(self.figure)
         except Exception as error:  # the kernel lives on and the reader is told
             self.error = error
             picture = _message(error)
@@ -131,7 +131,8 @@ def explore(draw: Callable[..., Figure], **controls: Slider | Choice) -> Explore
     return explorer
 
 
-def _picture(figure: Figure) -> Image:
+def render(figure: Figure) -> Image:
+    """A figure as the PNG that a notebook shows."""
     buffer = BytesIO()
     FigureCanvasAgg(figure).print_figure(
         buffer, format="png", dpi=100, pil_kwargs={"compress_level": 1}

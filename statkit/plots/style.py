@@ -58,15 +58,28 @@ def draw_strip(
         images: ``[h, w, 3]``, uint8 or float in 0..1. aspect: width over height of each, as shown.
     """
     step = aspect * (1 + GAP)
-    for place, image in enumerate(images):
-        left = place * step
-        axes.imshow(image, extent=(left, left + aspect, 0, 1), interpolation="nearest")
+    axes.imshow(
+        _side_by_side(images),
+        extent=(0, len(images) * step, 0, 1),
+        interpolation="nearest",
+        aspect="auto",
+    )
     for place, title in enumerate(titles):
         axes.text(place * step + aspect / 2, 1.04, title, ha="center", fontsize=9, color=INK)
-    axes.set_xlim(0, len(images) * step)
-    axes.set_ylim(0, 1)
     axes.set_axis_off()
     label_row(axes, label)
+
+
+def _side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
+    """One picture of all, white between; enlarged by repeating pixels until the gap is right."""
+    height, width = images[0].shape[:2]
+    times = -(-int(1 / GAP) // width)
+    gap = np.full((height * times, round(width * times * GAP), 3), 255, np.uint8)
+    parts = []
+    for image in images:
+        image = image if image.dtype == np.uint8 else np.rint(255 * image).astype(np.uint8)
+        parts += [image.repeat(times, 0).repeat(times, 1), gap]
+    return np.concatenate(parts, 1)
 
 
 def label_row(axes: Axes, text: str) -> None:
