@@ -7,7 +7,7 @@ from pathlib import Path
 from statkit.cache import cache_folder
 from statkit.datasets import VideoDataset
 
-from .demo import make_demo
+from .demo import VERSION, make_demo
 from .folder import index_folder
 
 DEMO_SIZES = {"demo": (1536, 720), "demo-small": (192, 96)}
@@ -29,5 +29,5 @@ def open_dataset(
     if str(source) not in DEMO_SIZES:
         return index_folder(source, lists=lists, progress=progress)
     train, test = DEMO_SIZES[str(source)]
-    folder = make_demo(cache_folder("data") / str(source), train=train, test=test)
+    folder = make_demo(cache_folder("data") / f"{source}-v{VERSION}", train=train, test=test)
     return index_folder(folder, progress=progress)

@@ -204,7 +204,10 @@ def _load_backbone(backbone: nn.Module, path: str | Path) -> None:
 
 
 class _DemoBackbone(nn.Module):
-    """A ResNet with one basic block a stage and 16 to 128 channels, for a laptop's CPU."""
+    """A ResNet with one basic block a stage and 16 to 128 channels, for a laptop's CPU.
+
+    The last stage keeps its size (stride 16 in all), so that small frames leave a map to look at.
+    """
 
     def __init__(self, weights: object = None, width: int = 16):
         super().__init__()
@@ -215,10 +218,11 @@ class _DemoBackbone(nn.Module):
         self.layer1 = resnet.BasicBlock(width, width)
         for stage in (2, 3, 4):
             inputs, outputs = width * 2 ** (stage - 2), width * 2 ** (stage - 1)
+            stride = 2 if stage < 4 else 1
             shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=2, bias=False), nn.BatchNorm2d(outputs)
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
             )
-            setattr(self, f"layer{stage}", resnet.BasicBlock(inputs, outputs, 2, shortcut))
+            setattr(self, f"layer{stage}", resnet.BasicBlock(inputs, outputs, stride, shortcut))
 
 
 def _r2plus1d_34(weights: object = None) -> nn.Module:

@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from data_prep.demo import ACTIONS, TABLE, Clip, film, make_demo
+from data_prep.actor import ACTIONS, TABLE
+from data_prep.demo import Clip, film, make_demo
 from statkit.video import probe, read_frames
 
 SMALL = {"train": 72, "test": 24, "size": (48, 64)}
@@ -24,14 +24,9 @@ def lines(folder, name):
 
 
 def files(folder):
-    """Every file that is no video, with its bytes, and the names of the videos."""
-    paths = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.suffix == ".mp4" or path.read_bytes() for name, path in paths.items()}
-
-
-def same_pictures(one, other):
-    """The frames given to the encoder repeat exactly; what x264 makes of them only nearly does."""
-    return np.abs(read_frames(one).astype(float) - read_frames(other)).mean() < 3
+    """Every file with its bytes."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_bytes() for path in paths}
 
 
 def unpacked(truth):
@@ -44,15 +39,13 @@ def unpacked(truth):
 def test_the_same_seed_makes_the_same_set_however_many_workers(demo, tmp_path):
     again = make_demo(tmp_path / "again", **SMALL, workers=2)
     assert files(again) == files(demo)
-    videos = [path.relative_to(demo) for path in sorted(demo.rglob("*.mp4"))]
-    assert all(same_pictures(demo / video, again / video) for video in videos)
-    assert not any(same_pictures(demo / a, again / b) for a, b in pairwise(videos))
+    assert len(set(files(demo).values())) == len(files(demo))
 
 
 def test_the_size_of_the_training_part_does_not_change_its_clips(demo, tmp_path):
     less = make_demo(tmp_path / "less", **SMALL | {"train": 24, "test": 12}, workers=1)
     for name in (line.split()[0] for line in lines(less, "trainlist01.txt")):
-        assert same_pictures(less / "videos" / name, demo / "videos" / name)
+        assert (less / "videos" / name).read_bytes() == (demo / "videos" / name).read_bytes()
 
 
 def test_seed_action_group_and_number_all_change_the_frames():
