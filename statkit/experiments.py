@@ -51,6 +51,7 @@ ROWS = {
     "sat": Row("SAT", (1 / 2, 1 / 2, 0)),
     "tat": Row("TAT", (1 / 2, 0, 1 / 2)),
     "stat": Row("SAT+TAT", (1 / 3, 1 / 3, 1 / 3)),
+    "stat_converged": Row("SAT+TAT, 3x epochs", (1 / 3, 1 / 3, 1 / 3), longer=3),
 }
 PROBES = {"linear_probe_hr": "Linear probe (HR)", "linear_probe": "Linear probe"}
 TITLES = {row: kind.title for row, kind in ROWS.items()} | PROBES
