@@ -41,7 +41,7 @@ from .actor import (
     toward,
 )
 
-VERSION = 1
+VERSION = 2
 NOTE = "These clips are generated: drawn by data_prep/demo.py, not filmed."
 CLIPS_PER_GROUP = 2  # of each action
 FINE = 2  # everything is drawn at twice the size and averaged down, for smooth edges
@@ -81,7 +81,7 @@ def background(seed: int, group: int, height: int, width: int) -> Image.Image:
 def drifters(rng: np.random.Generator, frames: int, height: int, width: int) -> list[list[Stroke]]:
     """Moving shapes, one list a frame: discs, bars and boxes that drift, swing and turn."""
     scenes = [[] for _ in range(frames)]
-    for _ in range(rng.integers(2, 5)):
+    for _ in range(rng.integers(4, 9)):
         at, drift = _point(rng, width, height), 0.35 * height * toward(rng.uniform(0, 360))
         swing = height * rng.uniform(0, 0.1) * toward(rng.uniform(0, 360))
         angle, turn = rng.uniform(0, 360), rng.normal(0, 90)

@@ -169,10 +169,9 @@ def _by_group(names: list[str]) -> Split:
 
 
 def _fingerprint(marker: Path, names, counts, splits, stats) -> str:
-    """Generated clips are known by their parameters, others by their files."""
-    files = marker.read_text() if marker.is_file() else [s.st_size for s in stats]
     roles = {number: [part.tolist() for part in split] for number, split in splits.items()}
-    return fingerprint([names, counts, roles, files])
+    made_from = marker.read_text() if marker.is_file() else None
+    return fingerprint([names, counts, roles, [s.st_size for s in stats], made_from])
 
 
 def _truth(file: Path, names: list[str]) -> Truth | None:

@@ -26,13 +26,19 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
-    """Mixed precision where it helps: bfloat16 on GPUs that have it, float32 elsewhere.
+    """Mixed precision where it helps: bfloat16 on GPUs and CPUs (AMX) that have units for it,
+    float32 elsewhere.
 
     The attention maps and the losses are computed in float32 either way.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r} is not one of {PRECISIONS}")
     if precision == "auto":
-        capable = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        precision = "bfloat16" if capable else "float32"
+        precision = "bfloat16" if _has_bfloat16_units(device) else "float32"
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _has_bfloat16_units(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False)

@@ -21,6 +21,7 @@ from .models import STATNet, build_model
 from .results import Result
 from .targets import KeptTargets, LiveTeacher, Teacher
 from .training import RECIPES, Recipe, train_single, train_transfer
+from .views import VIEWS
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Row:
         weights: W_CE, W_SAT, W_TAT of Equation 4.
         side: "hr" for the teacher, "lr" for students.
         longer: how many times the setting's epochs.
+        views: how many views to draw from, if not as the setting's recipe says.
     """
 
     title: str
     weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
     side: str = "lr"
     longer: int = 1
+    views: int | None = None
 
     @property
     def transfers(self) -> bool:
@@ -48,6 +51,7 @@ ROWS = {
     "teacher": Row("Teacher (HR)", side="hr"),
     "student": Row("Student"),
     "student_converged": Row("Student, 3x epochs", longer=3),
+    "student_crops": Row("Student, 3x epochs, crops", longer=3, views=len(VIEWS)),
     "sat": Row("SAT", (1 / 2, 1 / 2, 0)),
     "tat": Row("TAT", (1 / 2, 0, 1 / 2)),
     "stat": Row("SAT+TAT", (1 / 3, 1 / 3, 1 / 3)),
@@ -221,16 +225,20 @@ class Experiment:
 
     @cached_property
     def teacher(self) -> Teacher:
-        """The fixed teacher as a source of targets: kept once for a 2-D network, else live."""
-        precision = self.setting.recipe.precision
-        live = LiveTeacher(self.network("teacher"), self.source("teacher"), precision=precision)
-        if live.network.temporal:
+        """The fixed teacher as a source of targets, kept where that is less work than looking
+        again for each of a table's three transfer rows; a 3-D network always looks again."""
+        recipe = self.setting.recipe
+        live = LiveTeacher(
+            self.network("teacher"), self.source("teacher"), precision=recipe.precision
+        )
+        frames_kept = recipe.views * self.store.settings.frames_per_clip
+        if live.network.temporal or frames_kept > 3 * recipe.epochs * live.network.segments:
             return live
         return KeptTargets(
             live,
             self.store,
             self.split.train,
-            views=self.setting.recipe.views,
+            views=recipe.views,
             map_sizes=self._student_map_sizes(),
             progress=self.progress,
         )
@@ -290,7 +298,8 @@ class Experiment:
 
     def _recipe(self, row: str) -> Recipe:
         recipe = self.setting.recipe
-        return replace(recipe, epochs=recipe.epochs * ROWS[row].longer)
+        views = ROWS[row].views or recipe.views
+        return replace(recipe, epochs=recipe.epochs * ROWS[row].longer, views=views)
 
     def _folder(self, row: str) -> Path:
         """A row's folder is named after all that its result depends on, its teacher included."""
