@@ -132,7 +132,9 @@ class STATNet(nn.Module):
             x = block(x)
             outputs.append(x)
         features = x.flatten(2).mean(2).float().unflatten(0, (-1, self.segments))
-        logits, tam, embedding = self.video_level(features)
+        # Cheap, and what the losses compare: always in float32.
+        with torch.autocast(x.device.type, enabled=False):
+            logits, tam, embedding = self.video_level(features)
         maps = tuple(spatial_attention(output) for output in outputs)
         return NetOutput(logits, tuple(outputs), maps, features, tam, embedding)
 

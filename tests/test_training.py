@@ -44,7 +44,7 @@ def train(store, network, recipe=RECIPE, teacher=None, loss=None, **options):
 
 
 def live(store, seed=9):
-    return LiveTeacher(new_network(seed), Source(store.hr, SIZE))
+    return LiveTeacher(new_network(seed), Source(store.hr, SIZE), precision="float32")
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_others(store):
