@@ -16,7 +16,7 @@ import torch
 from .cache import write_atomically
 from .datasets import FrameStore, Source
 from .evaluation import Look
-from .experiments import DEMO, Experiment
+from .experiments import Experiment
 from .losses import STATLoss
 from .lowres import to_low_res
 from .models import build_model
@@ -42,8 +42,13 @@ class Comparison:
     other_ms: float
 
 
-def run_benchmarks(only: Sequence[str] | None, file: Path | None) -> list[Comparison]:
+def run_benchmarks(
+    experiment: Experiment, only: Sequence[str] | None = None, file: Path | None = None
+) -> list[Comparison]:
     """Run the comparisons named in ``only`` (all when None), print them, write them as JSON.
+
+    Args:
+        experiment: its clips are what is read and trained on.
 
     Raises:
         ValueError: an unknown name.
@@ -51,9 +56,6 @@ def run_benchmarks(only: Sequence[str] | None, file: Path | None) -> list[Compar
     unknown = sorted(set(only or ()) - set(BENCHMARKS))
     if unknown:
         raise ValueError(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
-    from data_prep import open_dataset
-
-    experiment = Experiment(open_dataset("demo-small"), DEMO)
     found = []
     print(
         "| what | compared with | ratio (quartiles) | ours, ms | other, ms |\n|---|---|---|---|---|"

@@ -88,9 +88,12 @@ def figures(options) -> None:
 
 def bench(options) -> None:
     """Compare costs side by side."""
-    from .bench import run_benchmarks
+    from data_prep import open_dataset
 
-    run_benchmarks(options.only, options.json)
+    from .bench import run_benchmarks
+    from .experiments import Experiment
+
+    run_benchmarks(Experiment(open_dataset("demo-small")), options.only, options.json)
 
 
 def _experiments(options) -> list:

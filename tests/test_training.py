@@ -136,7 +136,7 @@ def test_without_a_weight_for_the_labels_they_do_not_matter(store):
 def test_kept_targets_say_what_the_live_teacher_says(store):
     teacher, clips = live(store), store.dataset.split(1).train
     kept = KeptTargets(
-        teacher, store, clips, views=4, map_sizes=[(6, 8), (3, 4), (2, 2), (1, 1)], progress=False
+        teacher, store, clips, views=4, map_sizes=[(6, 8), (3, 4), (2, 2), (2, 2)], progress=False
     )
     student = new_network(1).eval()
     loss = STATLoss()
