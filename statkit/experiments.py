@@ -307,7 +307,8 @@ class Experiment:
         setting = asdict(self.setting)
         if kind.side == "hr":
             setting.pop("student_size")
-        made_of = [self.dataset.fingerprint, setting, asdict(kind), self.seed]
+        how = [kind.weights, kind.side, kind.longer, kind.views]
+        made_of = [self.dataset.fingerprint, setting, how, self.seed]
         return cache_folder("runs", f"{row}-{fingerprint(made_of)}")
 
     def _weights(self, row: str) -> Path:
