@@ -34,6 +34,8 @@ class Row:
         side: "hr" for the teacher, "lr" for students.
         longer: how many times the setting's epochs.
         views: how many views to draw from, if not as the setting's recipe says.
+        start: row whose trained weights this one starts from, as the paper's second stage does;
+            from nothing (or the pretrained backbone) when None.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Row:
     side: str = "lr"
     longer: int = 1
     views: int | None = None
+    start: str | None = None
 
     @property
     def transfers(self) -> bool:
@@ -55,6 +58,7 @@ ROWS = {
     "sat": Row("SAT", (1 / 2, 1 / 2, 0)),
     "tat": Row("TAT", (1 / 2, 0, 1 / 2)),
     "stat": Row("SAT+TAT", (1 / 3, 1 / 3, 1 / 3)),
+    "stat_staged": Row("SAT+TAT after Student", (1 / 3, 1 / 3, 1 / 3), start="student"),
     "stat_converged": Row("SAT+TAT, 3x epochs", (1 / 3, 1 / 3, 1 / 3), longer=3),
 }
 PROBES = {"linear_probe_hr": "Linear probe (HR)", "linear_probe": "Linear probe"}
@@ -254,6 +258,8 @@ class Experiment:
         kind, folder = ROWS[row], self._folder(row)
         torch.manual_seed(self.seed)
         network = self._new(row, pretrained=self.setting.pretrained)
+        if kind.start:
+            network.load_state_dict(self.network(kind.start).state_dict())
         teacher = None
         if kind.transfers:
             teacher = self.teacher
@@ -307,7 +313,7 @@ class Experiment:
         setting = asdict(self.setting)
         if kind.side == "hr":
             setting.pop("student_size")
-        how = [kind.weights, kind.side, kind.longer, kind.views]
+        how = [kind.weights, kind.side, kind.longer, kind.views, kind.start]
         made_of = [self.dataset.fingerprint, setting, how, self.seed]
         return cache_folder("runs", f"{row}-{fingerprint(made_of)}")
 
