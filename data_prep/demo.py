@@ -41,7 +41,7 @@ from .actor import (
     toward,
 )
 
-VERSION = 2
+VERSION = 3
 NOTE = "These clips are generated: drawn by data_prep/demo.py, not filmed."
 CLIPS_PER_GROUP = 2  # of each action
 FINE = 2  # everything is drawn at twice the size and averaged down, for smooth edges
@@ -67,8 +67,8 @@ def background(seed: int, group: int, height: int, width: int) -> Image.Image:
     wall = wall * rng.uniform(0.5, 1.2) + rng.integers(90, 170) + rng.integers(-20, 21, 3)
     image = Image.fromarray(wall.clip(0, 255).astype(np.uint8))
     canvas = ImageDraw.Draw(image)
-    for _ in range(rng.integers(10, 20)):
-        a, colour = _point(rng, width, height), random_colour(rng, 0.35, (0.3, 0.9))
+    for _ in range(rng.integers(15, 26)):
+        a, colour = _point(rng, width, height), random_colour(rng, 0.55, (0.2, 1.0))
         length, thick = height * rng.uniform(0, 0.22), height * rng.uniform(0.01, 0.07)
         step = length * toward(rng.uniform(0, 360))
         stripes = rng.integers(2, 5) if rng.random() < 0.3 else 1
@@ -150,7 +150,7 @@ def film(clip: Clip, seed: int, frames: int, size: tuple[int, int]):
     look = make_look(np.random.default_rng([seed, 0, clip.group]))
     height, width = (FINE * n for n in size)
     poses, interval = perform(rng, TABLE[clip.action], frames)
-    tall = height * rng.uniform(0.5, 0.8)
+    tall = height * rng.uniform(0.45, 0.7)
     highest = min(1.12 * tall, 0.96 * height)  # for the ground: leaves room for the head
     feet = complex(width * rng.uniform(0.28, 0.72), rng.uniform(highest, 0.97 * height))
     flip = rng.random() < 0.5
