@@ -102,3 +102,20 @@ def test_markdown_table_has_gain_and_the_papers_number():
     line = next(line for line in table.splitlines() if line.startswith("| SAT+TAT"))
     assert "59.0" in line and "+14.0" in line and "46.66" in line
     assert "TAT |" not in table.replace("SAT+TAT |", "")
+
+
+def test_the_second_stage_goes_on_from_the_first(dataset, monkeypatch):
+    one = experiment(dataset)
+    plain, teacher = one.network("student"), one.network("teacher")
+    seen = {}
+
+    def spy(student, *_, **__):
+        seen.update({k: v.clone() for k, v in student.state_dict().items()})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("statkit.experiments.train_transfer", spy)
+    with pytest.raises(KeyboardInterrupt):
+        one.network("stat_staged")
+    for name, value in seen.items():
+        source = teacher if name.startswith("tam.") else plain
+        assert torch.equal(value, source.state_dict()[name])
