@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image, ImageDraw
-from tqdm import tqdm
 
+from statkit.progress import progress_bar
 from statkit.video import write_video
 
 from .actor import (
@@ -264,11 +264,11 @@ def _fill(out: Path, card: dict, workers: int) -> None:
         (out / "videos" / action).mkdir(parents=True)
     _write_lists(out / "splits", train, test)
     tasks = [(clip, seed, frames, size, out) for clip in train + test]
-    bar = {"total": len(tasks), "desc": "demo clips"}
     # joblib's workers are fresh processes (a fork of one with torch's threads can hang), and do
     # not run the caller's script again.
     pool = Parallel(workers, return_as="generator", batch_size=8)
-    rows = list(tqdm(pool(delayed(_write_clip)(task) for task in tasks), **bar))
+    made = pool(delayed(_write_clip)(task) for task in tasks)
+    rows = list(progress_bar(made, label="demo clips", total=len(tasks)))
     truth = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     np.savez_compressed(out / "truth.npz", **truth, size=np.array(size, np.int64))
     (out / "generated.json").write_text(json.dumps(card, indent=2) + "\n")

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from statkit.cache import cache_folder, fingerprint, write_atomically
 from statkit.datasets import DatasetError, Split, Truth, VideoDataset
+from statkit.progress import progress_bar
 from statkit.video import VideoError, probe
 
 from .lists import SplitLists, read_lists
@@ -113,7 +113,8 @@ def _readable_clips(root: Path, progress: bool) -> tuple[list[str], list[int]]:
     if not kept.is_file():
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = pool.map(_count_frames, paths)
-            counts = list(tqdm(jobs, f"clips of {root.name}", len(paths), disable=not progress))
+            label = f"clips of {root.name}"
+            counts = list(progress_bar(jobs, label=label, total=len(paths), show=progress))
         write_atomically(kept, lambda path: path.write_text(json.dumps(counts)))
     counts = json.loads(kept.read_text())
     names = [path.relative_to(root).as_posix() for path in paths]

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from .cache import cache_folder, fingerprint
 from .lowres import PAPER_SIZE, centre_crop, resize, to_low_res
+from .progress import progress_bar
 from .sampling import Draw, segment_indices
 from .video import read_frames
 from .views import take_views
@@ -199,7 +199,8 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = pool.map(one_clip, range(count))
-            for _ in tqdm(jobs, f"frames of {dataset.name}", count, disable=not progress):
+            label = f"frames of {dataset.name}"
+            for _ in progress_bar(jobs, label=label, total=count, show=progress):
                 pass
         hr.flush()
         lr.flush()

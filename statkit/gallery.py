@@ -20,7 +20,8 @@ from matplotlib.figure import Figure
 
 from .cache import write_atomically
 from .datasets import VideoDataset
-from .widgets import CHECK_CONTROLS, ERROR_CLASS
+from .progress import HEADLESS
+from .widgets import ERROR_CLASS
 
 PACKAGES = ("statkit", "torch", "torchvision", "numpy", "matplotlib", "decord", "av")
 TIMEOUT = 3600  # seconds a cell may take
@@ -155,7 +156,7 @@ def _run_all(jobs: Sequence[Job], workers: int, threads: int) -> Iterable[str]:
 def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
     import papermill
 
-    os.environ |= {CHECK_CONTROLS: "1", "OMP_NUM_THREADS": str(threads)}
+    os.environ |= {HEADLESS: "1", "OMP_NUM_THREADS": str(threads)}
     print(f"{job.notebook.name}: running", flush=True)
     start = time.perf_counter()
     job.output.parent.mkdir(parents=True, exist_ok=True)

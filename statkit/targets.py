@@ -11,13 +11,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from .attention import TAMOutput
 from .datasets import FrameStore, Source
 from .device import autocast
 from .losses import pool_map
 from .models import STATNet
+from .progress import progress_bar
 from .sampling import Draw
 
 
@@ -89,7 +89,7 @@ class KeptTargets:
         groups = frames.reshape(-1, segments, 1)
         steps = [(view, clip) for view in range(views) for clip in clips]
         per_batch = max(1, 256 // frames.size)
-        bar = tqdm(total=len(steps), desc="teacher targets", disable=not progress)
+        bar = progress_bar(label="teacher targets", total=len(steps), show=progress)
         for start in range(0, len(steps), per_batch):
             chunk = steps[start : start + per_batch]
             view, clip = (np.repeat(column, len(groups)) for column in np.array(chunk).T)

@@ -4,7 +4,6 @@ from labels and from where and when a fixed teacher looks."""
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from .cache import fingerprint, write_atomically
 from .datasets import FrameStore, Source
 from .device import autocast, pick_device
 from .losses import STATLoss
 from .models import MODELS, STATNet
+from .progress import progress_bar
 from .sampling import Draw, random_draws
 from .schedules import warmup_step_rate
 from .targets import Teacher
@@ -176,13 +175,8 @@ def train_transfer(
         first = _resume(Path(checkpoint), key, student, optimizer, history)
     labels = torch.from_numpy(store.dataset.labels).to(place)
     batches = math.ceil(len(clips) / recipe.batch_size)
-    bar = tqdm(
-        total=recipe.epochs * batches,
-        initial=first * batches,
-        desc=label,
-        disable=not progress,
-        mininterval=1.0,
-        file=sys.stdout,
+    bar = progress_bar(
+        label=label, total=recipe.epochs * batches, initial=first * batches, show=progress
     )
     for epoch in range(first, recipe.epochs):
         equation_4 = loss_of(epoch)
@@ -205,7 +199,8 @@ def train_transfer(
         if not math.isfinite(means["total"]):
             raise FloatingPointError(f"epoch {epoch + 1}: the loss is {means['total']}; lower rate")
         history.epochs.append(means)
-        bar.set_postfix({name: f"{value:.3f}" for name, value in means.items() if value})
+        shown = {name: f"{value:.3f}" for name, value in means.items() if value}
+        bar.set_postfix(shown, refresh=False)
         if checkpoint:
             state = {
                 "key": key,

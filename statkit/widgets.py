@@ -17,7 +17,8 @@ from IPython.display import HTML, Image, display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-CHECK_CONTROLS = "STATKIT_CHECK_CONTROLS"
+from .progress import HEADLESS
+
 ERROR_CLASS = "statkit-widget-error"
 
 
@@ -126,7 +127,7 @@ def explore(draw: Callable[..., Figure], **controls: Slider | Choice) -> Explore
     that fails fails the run.
     """
     explorer = Explorer(draw, controls).show()
-    if os.environ.get(CHECK_CONTROLS):
+    if os.environ.get(HEADLESS):
         explorer.check(controls)
     return explorer
 

@@ -19,7 +19,18 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Each floor may import from its own and from those before it.
 FLOORS = [
-    {"cache", "video", "sampling", "lowres", "attention", "losses", "schedules", "views", "device"},
+    {
+        "cache",
+        "video",
+        "sampling",
+        "lowres",
+        "attention",
+        "losses",
+        "schedules",
+        "views",
+        "device",
+        "progress",
+    },
     {"models", "datasets"},
     {"evaluation", "targets"},
     {"training"},
