@@ -155,7 +155,10 @@ def _run_all(jobs: Sequence[Job], workers: int, threads: int) -> Iterable[str]:
 
 def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
     import papermill
+    from traitlets.config import Config
 
+    # Over a local socket where there are any: over TCP, kernels warn that others can listen.
+    transport = "ipc" if os.name == "posix" else "tcp"
     os.environ |= {HEADLESS: "1", "OMP_NUM_THREADS": str(threads)}
     print(f"{job.notebook.name}: running", flush=True)
     start = time.perf_counter()
@@ -171,6 +174,7 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
         log_output=True,
         stdout_file=sys.stdout,
         stderr_file=sys.stderr,
+        config=Config({"KernelManager": {"transport": transport}}),
     )
     return callback_errors(executed), time.perf_counter() - start
 
