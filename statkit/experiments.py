@@ -58,6 +58,9 @@ ROWS = {
     "sat": Row("SAT", (1 / 2, 1 / 2, 0)),
     "tat": Row("TAT", (1 / 2, 0, 1 / 2)),
     "stat": Row("SAT+TAT", (1 / 3, 1 / 3, 1 / 3)),
+    "stat_crops": Row(
+        "SAT+TAT, 3x epochs, crops", (1 / 3, 1 / 3, 1 / 3), longer=3, views=len(VIEWS)
+    ),
     "stat_staged": Row("SAT+TAT after Student", (1 / 3, 1 / 3, 1 / 3), start="student"),
     "stat_converged": Row("SAT+TAT, 3x epochs", (1 / 3, 1 / 3, 1 / 3), longer=3),
 }
@@ -129,6 +132,7 @@ class Experiment:
         self.device, self.progress = pick_device(device), progress
         self.split = dataset.split(setting.split)
         self._networks: dict[str, STATNet] = {}
+        self._teachers: dict[int, Teacher] = {}
         self._looks: dict[tuple[str, int], Look] = {}
 
     @cached_property
@@ -227,11 +231,18 @@ class Experiment:
             fingerprint=self.store.fingerprint,
         )
 
-    @cached_property
-    def teacher(self) -> Teacher:
-        """The fixed teacher as a source of targets, kept where that is less work than looking
-        again for each of a table's three transfer rows; a 3-D network always looks again."""
-        recipe = self.setting.recipe
+    def teacher(self, row: str = "stat") -> Teacher:
+        """The fixed teacher as a source of targets for a row.
+
+        Kept where that is less work than looking again for each of a table's three transfer rows;
+        a 3-D network always looks again.
+        """
+        recipe = self._recipe(row)
+        if recipe.views not in self._teachers:
+            self._teachers[recipe.views] = self._new_teacher(recipe)
+        return self._teachers[recipe.views]
+
+    def _new_teacher(self, recipe: Recipe) -> Teacher:
         live = LiveTeacher(
             self.network("teacher"), self.source("teacher"), precision=recipe.precision
         )
@@ -262,7 +273,7 @@ class Experiment:
             network.load_state_dict(self.network(kind.start).state_dict())
         teacher = None
         if kind.transfers:
-            teacher = self.teacher
+            teacher = self.teacher(row)
             network.tam.load_state_dict(self.network("teacher").tam.state_dict())
         checkpoint = folder / "checkpoint.pt"
         options = {

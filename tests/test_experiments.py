@@ -119,3 +119,10 @@ def test_the_second_stage_goes_on_from_the_first(dataset, monkeypatch):
     for name, value in seen.items():
         source = teacher if name.startswith("tam.") else plain
         assert torch.equal(value, source.state_dict()[name])
+
+
+def test_a_row_with_more_views_has_targets_for_them(dataset):
+    one = experiment(dataset)
+    assert one.teacher("stat") is one.teacher("sat")
+    assert one.teacher("stat_crops") is not one.teacher("stat")
+    assert one.result("stat_crops").epochs == 3
