@@ -93,12 +93,13 @@ RECIPES = {
     ),
     # A pretrained backbone on a few hundred clips: it moves slowly, TAM and head do not.
     "finetune": Recipe(
-        epochs=6,
-        batch_size=16,
+        epochs=10,
+        batch_size=8,
         rate=1e-3,
         backbone_rate=1e-4,
         weight_decay=1e-2,
         batchnorm="all",
+        views=2,
     ),
 }
 
