@@ -93,13 +93,12 @@ RECIPES = {
     ),
     # A pretrained backbone on a few hundred clips: it moves slowly, TAM and head do not.
     "finetune": Recipe(
-        epochs=10,
-        batch_size=8,
+        epochs=8,
+        batch_size=16,
         rate=1e-3,
-        backbone_rate=1e-4,
+        backbone_rate=3e-5,
         weight_decay=1e-2,
         batchnorm="all",
-        views=2,
     ),
 }
 
