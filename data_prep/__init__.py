@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from statkit.cache import cache_folder
-from statkit.datasets import VideoDataset
+from statkit.clips import VideoDataset
 
 from .demo import VERSION, make_demo
 from .folder import index_folder
+from .prepared import is_prepared, open_prepared
 
-DEMO_SIZES = {"demo": (1536, 720), "demo-small": (192, 96)}
+DEMO_SIZES = {"demo": (768, 720), "demo-small": (192, 96)}
 
 
 def open_dataset(
@@ -20,12 +21,15 @@ def open_dataset(
 
     Args:
         source: "demo" (generated clips, made on first use), "demo-small" (a few of them, for a
-            quick look), or a folder of class folders of clips.
+            quick look), a prepared folder (see :mod:`data_prep.prepare`), or a folder of class
+            folders of clips.
         lists: folder of UCF101's or HMDB51's split lists, if they do not lie with the clips.
 
     Raises:
         statkit.datasets.DatasetError: not a usable data set.
     """
+    if is_prepared(source):
+        return open_prepared(source, progress=progress)
     if str(source) not in DEMO_SIZES:
         return index_folder(source, lists=lists, progress=progress)
     train, test = DEMO_SIZES[str(source)]

@@ -41,7 +41,7 @@ from .actor import (
     toward,
 )
 
-VERSION = 3
+VERSION = 4
 NOTE = "These clips are generated: drawn by data_prep/demo.py, not filmed."
 CLIPS_PER_GROUP = 2  # of each action
 FINE = 2  # everything is drawn at twice the size and averaged down, for smooth edges
@@ -277,7 +277,7 @@ def _fill(out: Path, card: dict, workers: int) -> None:
 def make_demo(
     out: str | Path,
     *,
-    train: int = 1536,
+    train: int = 768,
     test: int = 720,
     frames: int = 16,
     size: tuple[int, int] = (72, 96),

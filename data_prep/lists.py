@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from statkit.clips import DatasetError
 
 UCF_LIST = re.compile(r"(train|test)list0?(\d+)\.txt$")
 HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt$")
@@ -12,10 +15,14 @@ HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt$")
 
 @dataclass(frozen=True)
 class SplitLists:
-    """Clip name without folder and suffix -> "train" or "test", for each split number."""
+    """Clip name without folder and suffix -> "train" or "test", for each split number.
+
+    ``classes`` has the class of every clip that is named at all, HMDB51's unused ones included.
+    """
 
     style: str
     splits: dict[int, dict[str, str]]
+    classes: dict[str, str] = field(default_factory=dict)
 
     def report(self, present: set[str]) -> list[str]:
         """One line a split: how many listed clips are present."""
@@ -29,33 +36,114 @@ class SplitLists:
         return lines
 
 
+@dataclass(frozen=True)
+class Match:
+    """Clips found against clips listed.
+
+    Attributes:
+        listed: name as found (``Class/clip.avi``) -> name as listed, for those in the lists.
+        spelled: pairs of the two where they differ in more than the suffix.
+        moved: ``(found, class in the lists)`` of clips in another class's folder.
+        extra, missing: found and not listed; listed and not found.
+    """
+
+    listed: dict[str, str]
+    spelled: tuple[tuple[str, str], ...]
+    moved: tuple[tuple[str, str], ...]
+    extra: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def match(names: list[str], lists: SplitLists) -> Match:
+    """Match by name without folder and suffix; where that fails, by letters and digits alone.
+
+    The official lists and folders write some names differently (HandStandPushups, and the signs
+    in HMDB51's names, which some programs replace as they unpack); a loose match counts only
+    where it is the only one on both sides.
+    """
+    stems = {name: Path(name).stem for name in names}
+    listed = {name: stem for name, stem in stems.items() if stem in lists.classes}
+    taken = set(listed.values())
+    loose_lists = _by_loose_name(stem for stem in lists.classes if stem not in taken)
+    loose_names = _by_loose_name(name for name in names if name not in listed)
+    for key, found in loose_names.items():
+        known = loose_lists.get(key, [])
+        if len(found) == len(known) == 1:
+            listed[found[0]] = known[0]
+    pairs = [(name, listed[name]) for name in names if name in listed]
+    meant = [(name, lists.classes[stem]) for name, stem in pairs]
+    return Match(
+        listed=listed,
+        spelled=tuple((name, stem) for name, stem in pairs if stems[name] != stem),
+        moved=tuple(
+            (name, label)
+            for name, label in meant
+            if name.split("/")[0].casefold() != label.casefold()
+        ),
+        extra=tuple(name for name in names if name not in listed),
+        missing=tuple(sorted(lists.classes.keys() - set(listed.values()))),
+    )
+
+
 def read_lists(folder: Path) -> SplitLists | None:
     """Read UCF101's ``trainlist01.txt`` or HMDB51's ``*_test_split1.txt``; None without either.
 
     Line ends may be CRLF, HMDB51's lines end in a space; a clip coded 0 there is in neither part.
+
+    Raises:
+        DatasetError: a line that is of neither form, or a clip in both parts of a split.
     """
+    files = _files(folder)
     for style, pattern, parse in (
         ("UCF101", UCF_LIST, _parse_ucf),
         ("HMDB51", HMDB_LIST, _parse_hmdb),
     ):
         splits: dict[int, dict[str, str]] = {}
-        for file in sorted(folder.iterdir()):
-            match = pattern.search(file.name)
-            if match:
-                roles = splits.setdefault(int(match[2]), {})
-                for line in file.read_text(encoding="utf-8-sig").splitlines():
-                    if line.strip():
-                        roles.update(parse(line.strip(), match[1]))
+        classes: dict[str, str] = {}
+        for file in files:
+            if found := pattern.search(file.name):
+                roles = splits.setdefault(int(found[2]), {})
+                for number, line in enumerate(_lines(file), 1):
+                    try:
+                        stem, label, role = parse(line, found[1])
+                    except (ValueError, KeyError):
+                        raise DatasetError(
+                            f"{file}, line {number}: not a line of {style}'s lists: {line!r}"
+                        ) from None
+                    if role and roles.setdefault(stem, role) != role:
+                        raise DatasetError(f"{file}: {stem} is in both parts of split {found[2]}")
+                    classes[stem] = label
         if splits:
-            return SplitLists(style, splits)
+            return SplitLists(style, splits, classes)
     return None
 
 
-def _parse_ucf(line: str, role: str) -> dict[str, str]:
-    return {Path(line.split()[0]).stem: role}
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+    except OSError:  # may not be read, or is gone
+        return []
 
 
-def _parse_hmdb(line: str, _: str) -> dict[str, str]:
+def _lines(file: Path) -> list[str]:
+    text = file.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _parse_ucf(line: str, role: str) -> tuple[str, str, str]:
+    clip = re.sub(r"\s+\d+$", "", line).replace("\\", "/")
+    label, name = clip.rsplit("/", 1)
+    return Path(name).stem, label.split("/")[-1], role
+
+
+def _parse_hmdb(line: str, label: str) -> tuple[str, str, str | None]:
     name, code = line.rsplit(maxsplit=1)
-    role = {"1": "train", "2": "test"}.get(code)
-    return {Path(name).stem: role} if role else {}
+    return Path(name).stem, label, {"0": None, "1": "train", "2": "test"}[code]
+
+
+def _by_loose_name(names) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in names:
+        text = unicodedata.normalize("NFKC", Path(name).stem).casefold()
+        found.setdefault(re.sub(r"[^a-z0-9]+", "", text), []).append(name)
+    return found

@@ -47,6 +47,12 @@ def test_ucf_lists_with_crlf_are_matched_and_told(tmp_path, capsys):
     assert "matched 2 of 3 train, 2 of 2 test" in capsys.readouterr().out
 
 
+def test_a_folder_that_cannot_be_read_holds_no_lists(tmp_path):
+    assert read_lists(tmp_path / "nothing") is None
+    (tmp_path / "shut").mkdir(0)
+    assert read_lists(tmp_path / "shut") is None
+
+
 def test_hmdb_lists_code_1_2_and_0(tmp_path):
     (tmp_path / "wave_test_split1.txt").write_text("x.avi 1 \ny.avi 2 \nz.avi 0 \n")
     lists = read_lists(tmp_path)
@@ -152,7 +158,7 @@ def test_teacher_and_student_see_the_same_part(dataset):
     draw = Draw(np.array([4]), np.full((1, 1, 1), 2), np.array([2]))
     size = (12, 16)
     student = Source(store.lr, size).pixels(draw, temporal=False)
-    whole = torch.from_numpy(store.lr[4, 2])[None, None, None]
+    whole = torch.from_numpy(np.array(store.lr[4, 2]))[None, None, None]
     assert torch.equal(student, take_views(whole, torch.tensor([2]), size)[:, :, :, 0])
     teacher = Source(store.hr, (72, 96)).pixels(draw, temporal=False)
     coarse = torch.nn.functional.interpolate(teacher[0], size, mode="area")

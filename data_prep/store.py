@@ -1,0 +1,174 @@
+"""A store being written: every clip once, by one process, to be gone on with after any kill.
+
+A file of the source has a row in ``hr`` and ``lr`` from the beginning. A clip's pixels are written
+to its row first and its line of the journal after, with their checksum; whoever comes later trusts
+a line only if the row is still so. In the end the rows of clips that were left out are filled with
+the last ones, so that the same clips give the same bytes whatever happened on the way.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import math
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from statkit.cache import write_atomically
+from statkit.clips import DatasetError
+from statkit.frames import FrameSettings
+
+HEADER = 128  # bytes of a .npy file before its numbers
+
+
+class Draft:
+    """A store in the making, in a folder of its own.
+
+    Args:
+        folder: for its files; made if need be, emptied if it holds the draft of another ``plan``.
+        plan: names all that the store is made of.
+        settings: how its frames are made.
+        rows: files of the source.
+    """
+
+    def __init__(self, folder: Path, plan: str, settings: FrameSettings, rows: int):
+        self.folder, self.rows = folder, rows
+        length = settings.frames_per_clip
+        self.shapes = {
+            "hr": (length, *settings.hr_size, 3),
+            "lr": (length, *settings.lr_size, 3),
+        }
+        self.done: dict[int, dict] = {}
+        self._journal, self._files = folder / "journal.jsonl", {}
+        note = folder / "plan"
+        if folder.is_dir() and not (note.is_file() and note.read_text() == plan):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(note, lambda path: path.write_text(plan))
+
+    @property
+    def clip_bytes(self) -> int:
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def __enter__(self) -> Draft:
+        for kind in self.shapes:
+            self._files[kind] = os.open(self._part(kind), os.O_RDWR | os.O_CREAT, 0o644)
+        kept = self._journal.read_text() if self._journal.is_file() else ""
+        for line in kept.splitlines():
+            entry = _parsed(line)
+            if entry and (not entry["result"].get("sha256") or self._is_so(entry)):
+                self.done[entry["row"]] = entry
+        lines = "".join(_line(entry) for _, entry in sorted(self.done.items()))
+        if lines != kept:
+            write_atomically(self._journal, lambda path: path.write_text(lines))
+        self._files["journal"] = os.open(
+            self._journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
+        )
+        return self
+
+    def __exit__(self, *_) -> None:
+        for handle in self._files.values():
+            os.close(handle)
+        self._files = {}
+
+    def add(self, row: int, state: list, result: dict) -> None:
+        """Keep a clip: its ``hr`` and ``lr`` if it has them, and the rest in the journal.
+
+        Args:
+            state: the file's size and time, so that a file that changes is read again.
+        """
+        for kind in self.shapes:
+            if kind in result:
+                self._write(kind, row, result[kind].tobytes())
+        told = {key: value for key, value in result.items() if key not in self.shapes}
+        entry = {"row": row, "state": state, "result": told}
+        _write_whole(self._files["journal"], _line(entry).encode())
+        self.done[row] = entry
+
+    def finish(self) -> dict[int, int]:
+        """Close the gaps, write the headers; returns the final row of every row that is kept."""
+        kept = sorted(row for row, e in self.done.items() if e["result"].get("sha256"))
+        gaps = sorted(set(range(len(kept))) - set(kept))
+        moved = [row for row in kept if row >= len(kept)]
+        final = {row: row for row in kept} | dict(zip(moved, gaps, strict=True))
+        for kind, shape in self.shapes.items():
+            for row, gap in zip(moved, gaps, strict=True):
+                self._write(kind, gap, self._read(kind, row))
+            header = io.BytesIO()
+            described = {"descr": "|u1", "fortran_order": False, "shape": (len(kept), *shape)}
+            np.lib.format.write_array_header_1_0(header, described)
+            if len(header.getvalue()) != HEADER:
+                raise DatasetError(f"the header of an array {shape} does not fit")
+            os.pwrite(self._files[kind], header.getvalue(), 0)
+            os.ftruncate(self._files[kind], HEADER + len(kept) * math.prod(shape))
+            os.fsync(self._files[kind])
+        return final
+
+    def move(self, folder: Path) -> None:
+        """Put the finished arrays there under their names."""
+        for kind in self.shapes:
+            os.replace(self._part(kind), folder / f"{kind}.npy")
+
+    def _part(self, kind: str) -> Path:
+        return self.folder / f"{kind}.part"
+
+    def _place(self, kind: str, row: int) -> tuple[int, int]:
+        size = math.prod(self.shapes[kind])
+        return HEADER + row * size, size
+
+    def _write(self, kind: str, row: int, data: bytes) -> None:
+        _write_whole(self._files[kind], data, self._place(kind, row)[0])
+
+    def _read(self, kind: str, row: int) -> bytes:
+        offset, size = self._place(kind, row)
+        return os.pread(self._files[kind], size, offset)
+
+    def _is_so(self, entry: dict) -> bool:
+        crc = zlib.crc32(self._read("lr", entry["row"]), zlib.crc32(self._read("hr", entry["row"])))
+        return entry["result"].get("pixels") == f"{crc:08x}"
+
+
+@contextmanager
+def room_on_disk(folder: Path) -> Iterator[None]:
+    """Turn a full disk into an error that says what to do.
+
+    Raises:
+        DatasetError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DatasetError(
+            f"{folder}: the disk is full; what is done is kept, free some room and run the same "
+            "command again"
+        ) from error
+
+
+def _write_whole(handle: int, data: bytes, offset: int | None = None) -> None:
+    """Write all of it: a disk that is nearly full takes a part and says so."""
+    view = memoryview(data)
+    while view:
+        count = os.write(handle, view) if offset is None else os.pwrite(handle, view, offset)
+        view = view[count:]
+        offset = None if offset is None else offset + count
+
+
+def _line(entry: dict) -> str:
+    return json.dumps(entry, sort_keys=True) + "\n"
+
+
+def _parsed(line: str) -> dict | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:  # torn by a kill or a full disk
+        return None
+    return entry if isinstance(entry, dict) and {"row", "state", "result"} <= entry.keys() else None
