@@ -59,13 +59,15 @@ class TemporalAttention(nn.Module):
         features: channels C of an interval's feature.
         segments: K.
         hidden: width of the first layer, 64 in the paper.
+        shared: not the paper's: one scorer C -> ``hidden`` -> 1 for every interval alike. It cannot
+            tell which interval it sees, nor compare two; ``fc1`` is then ``[B, K * hidden]``.
     """
 
-    def __init__(self, features: int, segments: int, hidden: int = 64):
+    def __init__(self, features: int, segments: int, hidden: int = 64, *, shared: bool = False):
         super().__init__()
-        self.features, self.segments = features, segments
-        self.fc1 = nn.Linear(features * segments, hidden)
-        self.fc2 = nn.Linear(hidden, segments)
+        self.features, self.segments, self.shared = features, segments, shared
+        self.fc1 = nn.Linear(features if shared else features * segments, hidden)
+        self.fc2 = nn.Linear(hidden, 1 if shared else segments)
 
     def forward(self, features: Tensor) -> TAMOutput:
         """``[B, K, C]`` -> TAMOutput; ValueError on any other shape."""
@@ -74,6 +76,6 @@ class TemporalAttention(nn.Module):
                 f"this module takes [B, {self.segments}, {self.features}], "
                 f"got {list(features.shape)}: K and C are fixed when it is built"
             )
-        fc1 = self.fc1(features.flatten(1))
-        fc2 = self.fc2(fc1.relu())
+        fc1 = self.fc1(features if self.shared else features.flatten(1))
+        fc1, fc2 = fc1.flatten(1), self.fc2(fc1.relu()).flatten(1)
         return TAMOutput(fc2.softmax(-1), fc1, fc2)

@@ -1,8 +1,4 @@
-"""A prepared data set, its stored frames, and the pixels of a batch.
-
-Everything above this floor sees one :class:`VideoDataset`, whether the clips are generated, a
-folder of one's own, or UCF101.
-"""
+"""A data set's stored frames, and the pixels of a batch."""
 
 from __future__ import annotations
 
@@ -10,110 +6,29 @@ import json
 import os
 import shutil
 import tempfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
+from filelock import FileLock
 
 from .cache import cache_folder, fingerprint
-from .lowres import PAPER_SIZE, centre_crop, resize, to_low_res
+from .clips import DatasetError, VideoDataset, load_frames
+from .frames import FrameSettings, both_sides, kept_positions
 from .progress import progress_bar
-from .sampling import Draw, segment_indices
+from .sampling import Draw
 from .video import read_frames
 from .views import take_views
 
 
-class DatasetError(ValueError):
-    """A folder that is not a usable data set; the message says what is missing."""
-
-
-class Split(NamedTuple):
-    """int64 clip numbers of one official split."""
-
-    train: np.ndarray
-    test: np.ndarray
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What generated clips know of themselves.
-
-    boxes float32 ``[N, T, 4]`` (x0, y0, x1, y1 in pixels), intervals int64 ``[N, 2]`` (first frame
-    of the action, one past its last), masks as packed bits; ``mask(i)`` is bool ``[T, H, W]``.
-    """
-
-    boxes: np.ndarray
-    intervals: np.ndarray
-    packed: np.ndarray
-    size: tuple[int, int]
-
-    def mask(self, clip: int) -> np.ndarray:
-        height, width = self.size
-        bits = np.unpackbits(self.packed[clip], axis=-1, count=height * width)
-        return bits.reshape(-1, height, width).astype(bool)
-
-
-@dataclass(frozen=True)
-class VideoDataset:
-    """Clips with labels and splits.
-
-    Attributes:
-        name: for captions.
-        root: folder that the clip names are relative to.
-        classes: class names; a label is a position in it.
-        names: ``Class/clip.ext``, N of them.
-        labels, num_frames: int64 ``[N]``.
-        splits: official splits by number, from 1.
-        generated: whether the clips are computer-generated; figures then say so.
-        fingerprint: changes with any clip, label or split.
-        truth: where the actor is and when the action, if known.
-    """
-
-    name: str
-    root: Path
-    classes: tuple[str, ...]
-    names: tuple[str, ...]
-    labels: np.ndarray
-    num_frames: np.ndarray
-    splits: dict[int, Split]
-    generated: bool
-    fingerprint: str
-    truth: Truth | None = None
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def path(self, clip: int) -> Path:
-        return self.root / self.names[clip]
-
-    def split(self, number: int = 1) -> Split:
-        """The official split, or DatasetError naming those there are."""
-        if number not in self.splits:
-            raise DatasetError(f"{self.name} has no split {number}, only {sorted(self.splits)}")
-        return self.splits[number]
-
-
-@dataclass(frozen=True)
-class FrameSettings:
-    """How stored frames are made: T frames a clip, evenly spaced; the HR size; the LR camera
-    (see :func:`statkit.lowres.to_low_res`)."""
-
-    frames_per_clip: int = 16
-    hr_size: tuple[int, int] = (72, 96)
-    lr_size: tuple[int, int] = PAPER_SIZE
-    blur: float = 0.25
-    noise: float = 2.0
-    seed: int = 0
-
-
 @dataclass(frozen=True)
 class FrameStore:
-    """Decoded once, read often: uint8 ``[N, T, H, W, 3]`` in HR (memory-mapped) and in LR.
+    """Decoded once, read often: ``hr`` and ``lr`` are uint8 ``[N, T, H, W, 3]``, memory-mapped from
+    the files of those names in ``folder`` when they are first asked for. So a student, who sees
+    LR frames only, needs no HR frames to be there.
 
     ``lengths`` int64 ``[N]`` says how many of the T are real; short clips repeat their last.
     ``positions`` int64 ``[N, T]`` are frame numbers in the file.
@@ -121,8 +36,15 @@ class FrameStore:
 
     dataset: VideoDataset
     settings: FrameSettings
-    hr: np.ndarray
-    lr: np.ndarray
+    folder: Path
+
+    @cached_property
+    def hr(self) -> np.ndarray:
+        return load_frames(self.folder, "hr")
+
+    @cached_property
+    def lr(self) -> np.ndarray:
+        return load_frames(self.folder, "lr")
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -130,7 +52,7 @@ class FrameStore:
 
     @cached_property
     def positions(self) -> np.ndarray:
-        return np.stack([_positions(n, self.settings) for n in self.dataset.num_frames])
+        return np.stack([kept_positions(n, self.settings) for n in self.dataset.num_frames])
 
     @property
     def fingerprint(self) -> str:
@@ -152,8 +74,7 @@ class Source:
         """float32 ``[B, K, 3, h, w]``, or ``[B, K, 3, F, h, w]`` for a 3-D network, in 0..1."""
         chosen = self.frames[draw.clips[:, None, None], draw.frames]
         chosen = torch.from_numpy(np.ascontiguousarray(chosen)).to(device)
-        views = torch.from_numpy(draw.views).to(device)
-        images = take_views(chosen, views, self.size)
+        images = take_views(chosen, torch.from_numpy(draw.views), self.size)
         return images if temporal else images[:, :, :, 0]
 
 
@@ -162,25 +83,38 @@ def store_frames(
 ) -> FrameStore:
     """Decode and degrade every clip once, or open what an earlier call kept.
 
-    HR and LR show the same field of view: the centred crop at the LR aspect ratio.
+    The frames of a prepared set are used as they are where they were made as asked, and are
+    reduced further, without decoding, where others are asked for; all that it keeps of a clip is
+    used, whatever number of frames is asked for.
 
     Raises:
+        DatasetError: a prepared set whose frames are smaller than those asked for.
         statkit.video.VideoError: a clip that no longer reads.
     """
-    settings = settings or FrameSettings()
-    settings = _fit(settings, dataset)
+    settings = _fit(settings or FrameSettings(), dataset)
+    if dataset.prepared and dataset.prepared.settings == settings:
+        return FrameStore(dataset, settings, dataset.prepared.folder)
     folder = cache_folder("frames") / fingerprint([dataset.fingerprint, asdict(settings)])
     if not folder.is_dir():
-        _build_store(dataset, settings, folder, progress)
-    hr = np.load(folder / "hr.npy", mmap_mode="r")
-    lr = np.load(folder / "lr.npy")
-    return FrameStore(dataset, settings, hr, lr)
+        with FileLock(cache_folder("locks") / f"frames-{folder.name}"):
+            if not folder.is_dir():
+                _build_store(dataset, settings, folder, progress)
+    return FrameStore(dataset, settings, folder)
 
 
 def _fit(settings: FrameSettings, dataset: VideoDataset) -> FrameSettings:
-    """Store no more frames a clip than the longest clip has."""
-    frames = min(settings.frames_per_clip, int(dataset.num_frames.max()))
-    return FrameSettings(**{**asdict(settings), "frames_per_clip": frames})
+    """Store no more frames a clip than the longest clip has; of a prepared set, those it has."""
+    if not dataset.prepared:
+        frames = min(settings.frames_per_clip, int(dataset.num_frames.max()))
+        return replace(settings, frames_per_clip=frames)
+    made = dataset.prepared.settings
+    if any(asked > have for asked, have in zip(settings.hr_size, made.hr_size, strict=True)):
+        asked, have = ("x".join(map(str, size)) for size in (settings.hr_size, made.hr_size))
+        raise DatasetError(
+            f"{dataset.name} was prepared at {have}, and {asked} is asked for; "
+            f"prepare it again with --hr-size {asked}"
+        )
+    return replace(settings, frames_per_clip=made.frames_per_clip)
 
 
 def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
@@ -216,15 +150,9 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
 
 
 def _clip_frames(dataset, clip, settings) -> tuple[np.ndarray, np.ndarray]:
-    frames = read_frames(dataset.path(clip), _positions(dataset.num_frames[clip], settings))
-    hr = resize(centre_crop(frames, settings.lr_size), settings.hr_size)
-    seed = zlib.crc32(f"{settings.seed}/{dataset.names[clip]}".encode())
-    lr = to_low_res(frames, settings.lr_size, blur=settings.blur, noise=settings.noise, seed=seed)
-    return hr, lr
-
-
-def _positions(num_frames: int, settings: FrameSettings) -> np.ndarray:
-    length = settings.frames_per_clip
-    if num_frames <= length:
-        return np.minimum(np.arange(length), num_frames - 1)
-    return segment_indices(num_frames, length)[:, 0]
+    if dataset.prepared:
+        frames = dataset.prepared.hr[clip]
+    else:
+        positions = kept_positions(dataset.num_frames[clip], settings)
+        frames = read_frames(dataset.path(clip), positions)
+    return both_sides(frames, settings, dataset.names[clip])

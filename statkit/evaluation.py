@@ -4,7 +4,7 @@ action."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from .datasets import FrameStore, Source
 from .device import autocast
 from .models import MODELS, NetOutput, STATNet
-from .sampling import Draw, centre_draws
+from .sampling import Draw, centre_draws, segment_indices
 
 
 def precision_at_k(logits: Tensor, labels: Tensor, k: Sequence[int] = (1, 5)) -> tuple[float, ...]:
@@ -64,7 +64,8 @@ class Evaluation:
     prec1, prec5 in per cent; logits ``[N, classes]``; features ``[N, K, C]``; embedding ``[N, C]``;
     weights ``[N, K]``;
     on_actor: a number a block, see :func:`attention_on_actor`; in_action: a share from 0 to 1, and
-    in_action_blind the share that equal weights would have.
+    in_action_blind the share that equal weights would have; actor_scores ``[4, N*K]``, the score of
+    every block on every frame, whose means over the frames are on_actor.
     """
 
     prec1: float
@@ -76,6 +77,7 @@ class Evaluation:
     on_actor: tuple[float, ...] | None = None
     in_action: float | None = None
     in_action_blind: float | None = None
+    actor_scores: Tensor | None = None
 
 
 @torch.no_grad()
@@ -83,7 +85,7 @@ def observe(network: STATNet, source: Source, draw: Draw, *, precision: str = "a
     """The network's output for one draw, in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
-    with autocast(device, precision):
+    with autocast(device, precision, temporal=network.temporal):
         return network(source.pixels(draw, temporal=network.temporal, device=device))
 
 
@@ -93,7 +95,8 @@ class Look:
 
     frames float32 ``[K, H, W, 3]`` in 0..1, what it sees; maps, four arrays ``[K, h, w]``,
     Equation 1 of each block; weights ``[K]``, its temporal attention; answer and probability, the
-    class it names and how sure it is; inside, bool ``[K]``, which intervals lie in the true action.
+    class it names and how sure it is; inside, bool ``[K]``, which intervals lie in the true action;
+    probabilities float32 ``[classes]``, of every class.
     """
 
     frames: np.ndarray
@@ -102,29 +105,45 @@ class Look:
     answer: str
     probability: float
     inside: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+
+
+def look_at_frames(
+    network: STATNet, frames: np.ndarray, size: tuple[int, int], classes: Sequence[str]
+) -> Look:
+    """Show a network the centre frames of a clip's intervals; 2-D networks only.
+
+    Args:
+        frames: uint8 ``[T, h, w, 3]``, the clip as this network's side sees it (HR or LR).
+        size: the network's input size, which they are brought to.
+        classes: names of its outputs.
+    """
+    source, lengths = Source(frames[None], size), np.array([len(frames)])
+    draw = next(centre_draws(np.array([0]), lengths, network.segments, 1, batch_size=1))
+    output = observe(network, source, draw)
+    seen = source.pixels(draw, temporal=False)[0].permute(0, 2, 3, 1)
+    probabilities = output.logits[0].float().softmax(0).cpu().numpy()
+    best = int(probabilities.argmax())
+    return Look(
+        seen.numpy(),
+        tuple(values.float().cpu().numpy() for values in output.attention_maps),
+        output.tam.weights[0].float().cpu().numpy(),
+        classes[best],
+        float(probabilities[best]),
+        probabilities=probabilities,
+    )
 
 
 def look_at(network: STATNet, source: Source, store: FrameStore, clip: int) -> Look:
-    """Show a network the centre frames of one clip's intervals; 2-D networks only."""
-    draw = next(centre_draws(np.array([clip]), store.lengths, network.segments, 1, batch_size=1))
-    output = observe(network, source, draw)
-    frames = source.pixels(draw, temporal=False)[0].permute(0, 2, 3, 1)
-    sure, best = output.logits[0].float().softmax(0).max(0)
-    inside, truth = None, store.dataset.truth
-    if truth is not None:
-        positions, (start, stop) = (
-            store.positions[clip, draw.frames[0, :, 0]],
-            truth.intervals[clip],
-        )
-        inside = (positions >= start) & (positions < stop)
-    return Look(
-        frames.numpy(),
-        tuple(values.float().cpu().numpy() for values in output.attention_maps),
-        output.tam.weights[0].float().cpu().numpy(),
-        store.dataset.classes[int(best)],
-        float(sure),
-        inside,
-    )
+    """Show a network one stored clip, see :func:`look_at_frames`; with the true action if known."""
+    length, truth = store.lengths[clip], store.dataset.truth
+    frames, classes = source.frames[clip, :length], store.dataset.classes
+    look = look_at_frames(network, frames, source.size, classes)
+    if truth is None:
+        return look
+    start, stop = truth.intervals[clip]
+    shown = store.positions[clip, segment_indices(length, network.segments)[:, 0]]
+    return replace(look, inside=(shown >= start) & (shown < stop))
 
 
 def evaluate(
@@ -135,8 +154,15 @@ def evaluate(
     *,
     batch_size: int = 32,
     precision: str = "auto",
+    flips: bool = False,
+    offsets: int = 1,
 ) -> Evaluation:
-    """Evaluate on interval centres, whole frames, one view."""
+    """Evaluate on interval centres, whole frames, one view.
+
+    With ``flips`` the answers are averaged with those to the mirrored clip; with several
+    ``offsets``, over as many places in each interval. Features, embedding, weights and attention
+    scores are always those of the centres.
+    """
     truth = store.dataset.truth
     logits, features, embeddings, weights = [], [], [], []
     on_actor, in_action, blind = [], [], []
@@ -160,19 +186,38 @@ def evaluate(
         blind.append(
             attention_in_action(torch.full_like(weights[-1], 1 / network.segments), *where)
         )
+    answers = torch.cat(logits)
+    if flips or offsets > 1:
+        looks = [
+            _answers(network, source, store, clips, precision, place, view, batch_size)
+            for view in range(1 + flips)
+            for place in (np.arange(offsets) + 0.5) / offsets
+        ]
+        answers = torch.stack(looks).mean(0)
     labels = torch.from_numpy(store.dataset.labels[clips])
-    prec1, prec5 = precision_at_k(torch.cat(logits), labels)
+    prec1, prec5 = precision_at_k(answers, labels)
+    scores = torch.cat(on_actor, 1) if on_actor else None
     return Evaluation(
         prec1,
         prec5,
-        torch.cat(logits),
+        answers,
         torch.cat(features),
         torch.cat(embeddings),
         torch.cat(weights),
-        tuple(torch.cat(on_actor, 1).nanmean(1).tolist()) if on_actor else None,
+        None if scores is None else tuple(scores.nanmean(1).tolist()),
         torch.cat(in_action).mean().item() if in_action else None,
         torch.cat(blind).mean().item() if blind else None,
+        scores,
     )
+
+
+def _answers(network, source, store, clips, precision, place, view, batch_size) -> Tensor:
+    """Logits ``[N, classes]`` for one place in each interval and one view."""
+    per_segment = MODELS[network.name].frames_per_segment
+    where = {"batch_size": batch_size, "place": place, "view": view}
+    draws = centre_draws(clips, store.lengths, network.segments, per_segment, **where)
+    outputs = (observe(network, source, draw, precision=precision) for draw in draws)
+    return torch.cat([output.logits.float().cpu() for output in outputs])
 
 
 def actor_masks(store: FrameStore, draw: Draw) -> Tensor:
@@ -185,18 +230,33 @@ def actor_masks(store: FrameStore, draw: Draw) -> Tensor:
     return torch.from_numpy(np.concatenate(masks))
 
 
+def fit_probe(features: Tensor, labels: np.ndarray, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Logistic regression on frozen features, each standardised first.
+
+    Args:
+        features: float32 ``[N, C]``. labels: ``[N]``, every class from 0 on at least once.
+
+    Returns:
+        Weight ``[classes, C]`` and bias ``[classes]`` of the linear layer that does the same on
+        features as they are.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    mean, spread = features.mean(0), features.std(0, correction=0).clamp_min(1e-6)
+    classifier = LogisticRegression(C=0.01, max_iter=2000, random_state=seed)
+    classifier.fit(((features - mean) / spread).numpy(), labels)
+    weight, bias = (
+        torch.from_numpy(values).float() for values in (classifier.coef_, classifier.intercept_)
+    )
+    if len(weight) == 1:  # scikit-learn keeps one row for two classes
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    weight = weight / spread
+    return weight, bias - weight @ mean
+
+
 def linear_probe(
     train: Tensor, train_labels: np.ndarray, test: Tensor, test_labels: np.ndarray, *, seed: int = 0
 ) -> tuple[float, float]:
     """prec@1 and prec@5 of logistic regression on frozen features ``[N, C]``."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    classifier = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.01, max_iter=2000, random_state=seed)
-    )
-    classifier.fit(train.numpy(), train_labels)
-    scores = torch.from_numpy(classifier.decision_function(test.numpy()))
-    # Labels are 0 to classes - 1, all present in training, so columns and labels agree.
-    return precision_at_k(scores, torch.from_numpy(test_labels))
+    weight, bias = fit_probe(train, train_labels, seed=seed)
+    return precision_at_k(test @ weight.T + bias, torch.from_numpy(test_labels))

@@ -1,113 +1,39 @@
-"""The rows of the paper's tables as runs: one teacher a seed, what it said of the training clips
-kept once, and a student a row. A finished run is kept and never done twice."""
+"""Rows as runs: one teacher a seed, what it said of the training clips kept once, and a student a
+row. A finished run is kept and never done twice."""
 
 from __future__ import annotations
 
+import copy
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import cached_property, partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from .cache import cache_folder, fingerprint, write_atomically
-from .datasets import FrameSettings, FrameStore, Source, VideoDataset, store_frames
-from .device import pick_device
-from .evaluation import Evaluation, Look, evaluate, linear_probe, look_at
+from .clips import VideoDataset
+from .datasets import FrameStore, Source, store_frames
+from .device import device_name, pick_device
+from .distributed import main_says, wait
+from .embedding import nearest_names, neighbours
+from .evaluation import Evaluation, Look, evaluate, linear_probe, look_at, precision_at_k
+from .flow import flow_frames
 from .losses import STATLoss
-from .models import STATNet, build_model
+from .models import MODELS, STATNet, build_model
+from .progress import progress_bar
+from .ranks import is_main
 from .results import Result
+from .rows import ROWS, Row
+from .schedules import inner_weights
+from .settings import DEMO, TRAINING, Reading, Setting
 from .targets import KeptTargets, LiveTeacher, Teacher
-from .training import RECIPES, Recipe, train_single, train_transfer
-from .views import VIEWS
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way to train: a row of Table 3, or a baseline beside it.
-
-    Attributes:
-        title: as figures and tables print it.
-        weights: W_CE, W_SAT, W_TAT of Equation 4.
-        side: "hr" for the teacher, "lr" for students.
-        longer: how many times the setting's epochs.
-        views: how many views to draw from, if not as the setting's recipe says.
-        start: row whose trained weights this one starts from, as the paper's second stage does;
-            from nothing (or the pretrained backbone) when None.
-    """
-
-    title: str
-    weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
-    side: str = "lr"
-    longer: int = 1
-    views: int | None = None
-    start: str | None = None
-
-    @property
-    def transfers(self) -> bool:
-        return self.weights[1] + self.weights[2] > 0
-
-
-ROWS = {
-    "teacher": Row("Teacher (HR)", side="hr"),
-    "student": Row("Student"),
-    "student_converged": Row("Student, 3x epochs", longer=3),
-    "student_crops": Row("Student, 3x epochs, crops", longer=3, views=len(VIEWS)),
-    "sat": Row("SAT", (1 / 2, 1 / 2, 0)),
-    "tat": Row("TAT", (1 / 2, 0, 1 / 2)),
-    "stat": Row("SAT+TAT", (1 / 3, 1 / 3, 1 / 3)),
-    "stat_crops": Row(
-        "SAT+TAT, 3x epochs, crops", (1 / 3, 1 / 3, 1 / 3), longer=3, views=len(VIEWS)
-    ),
-    "stat_staged": Row("SAT+TAT after Student", (1 / 3, 1 / 3, 1 / 3), start="student"),
-    "stat_converged": Row("SAT+TAT, 3x epochs", (1 / 3, 1 / 3, 1 / 3), longer=3),
-}
-PROBES = {"linear_probe_hr": "Linear probe (HR)", "linear_probe": "Linear probe"}
-TITLES = {row: kind.title for row, kind in ROWS.items()} | PROBES
-TABLE_3 = ("teacher", "student", "sat", "tat", "stat")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """All that a run depends on besides its row, its seed and the clips.
-
-    Attributes:
-        backbone: a name of ``statkit.models.MODELS``; changing the network is changing this.
-        segments: K; the backbone's own when None.
-        frames: how stored frames are made, see :class:`statkit.datasets.FrameSettings`.
-        student_size: the size that LR frames are enlarged to; the teacher's when None.
-        pretrained: as in :func:`statkit.models.build_model`.
-        recipe: for teacher and students alike.
-        split: number of the official split.
-    """
-
-    backbone: str = "demo"
-    segments: int | None = None
-    frames: FrameSettings = field(default_factory=FrameSettings)
-    student_size: tuple[int, int] | None = None
-    pretrained: bool | str = False
-    recipe: Recipe = RECIPES["quick"]
-    split: int = 1
-
-
-DEMO = Setting(student_size=(36, 48))
-REAL = Setting(
-    backbone="resnet18",
-    segments=4,
-    frames=FrameSettings(hr_size=(112, 149)),
-    pretrained=True,
-    recipe=RECIPES["finetune"],
-)
-
-
-def default_setting(dataset: VideoDataset, *, epochs: int | None = None) -> Setting:
-    """The demo network for generated clips, a fine-tuned ImageNet ResNet-18 for real ones."""
-    setting = DEMO if dataset.generated else REAL
-    if epochs is None:
-        return setting
-    return replace(setting, recipe=replace(setting.recipe, epochs=epochs))
+from .training import Recipe, start_as_probe, train_transfer
 
 
 class Experiment:
@@ -115,6 +41,10 @@ class Experiment:
 
     Args:
         dataset, setting, seed: what it is.
+        rows: rows of one's own, by name, besides those of :data:`statkit.rows.ROWS`.
+        unlabelled: clips for the unlabelled stage (Section 3.3.1); the training clips when None.
+        live_teacher: look at the HR frames of every batch anew, exactly, instead of keeping in
+            half precision what the teacher says.
         device: see :func:`statkit.device.pick_device`.
         progress: whether to show bars.
     """
@@ -125,63 +55,164 @@ class Experiment:
         setting: Setting = DEMO,
         seed: int = 0,
         *,
+        rows: Mapping[str, Row] | None = None,
+        unlabelled: VideoDataset | None = None,
+        live_teacher: bool = False,
         device: str = "auto",
         progress: bool = True,
     ):
         self.dataset, self.setting, self.seed = dataset, setting, seed
+        self.rows = ROWS | dict(rows or {})
+        self.unlabelled, self.live_teacher = unlabelled, live_teacher
         self.device, self.progress = pick_device(device), progress
         self.split = dataset.split(setting.split)
         self._networks: dict[str, STATNet] = {}
-        self._teachers: dict[int, Teacher] = {}
+        self._teachers: dict[tuple, Teacher] = {}
         self._looks: dict[tuple[str, int], Look] = {}
 
     @cached_property
     def store(self) -> FrameStore:
         return store_frames(self.dataset, self.setting.frames, progress=self.progress)
 
-    def source(self, row: str) -> Source:
-        """The pixels that a row's network sees."""
-        frames = self.setting.frames
-        if ROWS[row].side == "hr":
-            return Source(self.store.hr, frames.hr_size)
-        return Source(self.store.lr, self.setting.student_size or frames.hr_size)
+    @cached_property
+    def pool(self) -> tuple[FrameStore, np.ndarray]:
+        """Frames and clip numbers of the unlabelled stage."""
+        if self.unlabelled is None:
+            return self.store, self.split.train
+        store = store_frames(self.unlabelled, self.setting.frames, progress=self.progress)
+        return store, np.arange(len(self.unlabelled))
+
+    def training_clips(self, row: str) -> np.ndarray:
+        """int64 clip numbers that a row learns from, in its own store."""
+        if not self.rows[row].labelled:
+            return self.pool[1]
+        clips, wanted = self.split.train, self.setting.labelled
+        if wanted is None or self.rows[row].side == "hr":
+            return clips
+        shuffled = np.random.default_rng(self.seed).permutation(clips)
+        labels = self.dataset.labels[shuffled]
+        chosen = [shuffled[labels == label][:wanted] for label in np.unique(labels)]
+        return np.sort(np.concatenate(chosen))
+
+    def source(self, row: str, store: FrameStore | None = None) -> Source:
+        """The pixels that a row's network sees, of the data set's clips or another store's."""
+        kind, frames, store = self.rows[row], self.setting.frames, store or self.store
+        if kind.side == "hr":
+            return Source(store.hr, frames.hr_size)
+        enlarged = {"hr": frames.hr_size, "lr": frames.lr_size}
+        own = min(self.setting.student_size or frames.hr_size, frames.hr_size)
+        size = enlarged.get(kind.size, own)
+        if kind.side == "flow":
+            return Source(self._flow, size)
+        return Source(store.lr, size)
+
+    @cached_property
+    def _flow(self) -> np.ndarray:
+        low = self.store.lr
+        clips = progress_bar(low, label="optical flow", total=len(low), show=self.progress)
+        return np.stack([flow_frames(clip) for clip in clips])
 
     def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
         """The row's trained network in evaluation mode: trained now, or as kept."""
         if row not in self._networks:
-            if not self._weights(row).is_file():
-                self._train(row, on_epoch)
+            if not main_says(self._weights(row).is_file()):
+                with self._alone(row):
+                    if not main_says(self._weights(row).is_file()):
+                        self._train(row, on_epoch)
             network = self._new(row, pretrained=False).to(self.device)
             state = torch.load(self._weights(row), map_location="cpu", weights_only=True)
             network.load_state_dict(state)
             self._networks[row] = network.eval()
         return self._networks[row]
 
+    @contextmanager
+    def _alone(self, row: str) -> Iterator[None]:
+        """No other process trains the row meanwhile, but those that train together."""
+        if not is_main():
+            yield
+            return
+        lock = FileLock(self._folder(row) / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{self.rows[row].title} is being trained by another process; waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
     def evaluate(self, row: str) -> Evaluation:
-        """The row's network on the test clips."""
-        precision = self.setting.recipe.precision
+        """The row's network on the test clips. Of fused rows, the mean class probabilities."""
+        if self.rows[row].fuses:
+            parts = [self.evaluate(part) for part in self.rows[row].fuses]
+            logits = self._fused(row, [part.logits.softmax(1) for part in parts]).log()
+            labels = torch.from_numpy(self.dataset.labels[self.split.test])
+            prec1, prec5 = precision_at_k(logits, labels)
+            return replace(
+                parts[0],
+                prec1=prec1,
+                prec5=prec5,
+                logits=logits,
+                on_actor=None,
+                in_action=None,
+                in_action_blind=None,
+            )
         return evaluate(
-            self.network(row), self.source(row), self.store, self.split.test, precision=precision
+            self.network(row),
+            self.source(row),
+            self.store,
+            self.split.test,
+            precision=self.setting.recipe.precision,
+            flips=self.setting.reading.flips,
+            offsets=self.setting.reading.offsets,
         )
+
+    def _fused(self, row: str, probabilities: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Late fusion (Table 4): the weighted mean of two streams' class probabilities."""
+        streams = [self.rows[part].side for part in self.rows[row].fuses]
+        weights = [self.setting.reading.flow_weight if s == "flow" else 1.0 for s in streams]
+        parts = [weight * part for weight, part in zip(weights, probabilities, strict=True)]
+        return sum(parts) / sum(weights)
 
     def result(self, row: str) -> Result:
         """The row's line of the table: measured now, or as kept."""
-        file = self._folder(row) / "result.json"
-        if not file.is_file():
-            evaluation = self.evaluate(row)
-            run = json.loads((self._folder(row) / "run.json").read_text())
-            result = replace(
-                self._result(row, ROWS[row].side, evaluation.prec1, evaluation.prec5),
-                epochs=self._recipe(row).epochs,
-                seconds=round(run["seconds"], 1),
-                device=run["device"],
-                on_actor=evaluation.on_actor and evaluation.on_actor[-1],
-                in_action=evaluation.in_action,
-                in_action_blind=evaluation.in_action_blind,
-            )
-            text = json.dumps(asdict(result), indent=1)
-            write_atomically(file, lambda path: path.write_text(text))
+        unusual, parts = self.setting.reading.unusual(), self.rows[row].fuses or (row,)
+        file = self._folder(row) / f"result{'-' + fingerprint(unusual) if unusual else ''}.json"
+        if not main_says(file.is_file()):
+            for part in parts:
+                self.network(part)
+            if is_main():
+                self._measure(row, parts, file)
+            wait()
         return Result(**json.loads(file.read_text()))
+
+    def _measure(self, row: str, parts: Sequence[str], file: Path) -> None:
+        evaluation = self.evaluate(row)
+        runs = [json.loads((self._folder(part) / "run.json").read_text()) for part in parts]
+        result = replace(
+            self._result(row, evaluation.prec1, evaluation.prec5),
+            epochs=self._recipe(row).epochs,
+            seconds=round(sum(run["seconds"] for run in runs), 1),
+            device=runs[0]["device"],
+            on_actor=evaluation.on_actor and evaluation.on_actor[-1],
+            in_action=evaluation.in_action,
+            in_action_blind=evaluation.in_action_blind,
+            neighbours=round(self._neighbours(evaluation), 3),
+        )
+        text = json.dumps(asdict(result), indent=1)
+        write_atomically(file, lambda path: path.write_text(text))
+
+    def _parameters(self, row: Row | None = None) -> str:
+        """All that a run depends on besides its seed and the clips, as one line of JSON."""
+        made = {"dataset": self.dataset.name, "setting": asdict(self.setting)}
+        if row:
+            made["row"] = asdict(row)
+        return json.dumps(made, sort_keys=True, default=str)
+
+    def _neighbours(self, evaluation: Evaluation) -> float:
+        near = neighbours(evaluation.embedding.numpy())
+        return nearest_names(near, self.dataset.labels[self.split.test])
 
     def look(self, row: str, clip: int) -> Look:
         """The row's network looking at one clip; kept, so that a slider finds it again."""
@@ -212,11 +243,12 @@ class Experiment:
         )
         name = "linear_probe_hr" if side == "hr" else "linear_probe"
         seconds = round(time.perf_counter() - start, 1)
-        return replace(self._result(name, side, prec1, prec5), seconds=seconds)
+        seen = replace(self._result(row, prec1, prec5), row=name, seconds=seconds)
+        return replace(seen, parameters=self._parameters())
 
-    def _result(self, row: str, side: str, prec1: float, prec5: float) -> Result:
+    def _result(self, row: str, prec1: float, prec5: float) -> Result:
         frames = self.setting.frames
-        size = frames.hr_size if side == "hr" else frames.lr_size
+        size = frames.hr_size if self.rows[row].side == "hr" else frames.lr_size
         return Result(
             row=row,
             backbone=self.setting.backbone,
@@ -227,8 +259,10 @@ class Experiment:
             prec5=round(prec5, 3),
             epochs=0,
             seconds=0.0,
-            device=_device_name(self.device),
+            device=device_name(self.device),
             fingerprint=self.store.fingerprint,
+            labelled=self.setting.labelled,
+            parameters=self._parameters(self.rows[row]),
         )
 
     def teacher(self, row: str = "stat") -> Teacher:
@@ -237,68 +271,86 @@ class Experiment:
         Kept where that is less work than looking again for each of a table's three transfer rows;
         a 3-D network always looks again.
         """
-        recipe = self._recipe(row)
-        if recipe.views not in self._teachers:
-            self._teachers[recipe.views] = self._new_teacher(recipe)
-        return self._teachers[recipe.views]
+        kind, recipe = self.rows[row], self._recipe(row)
+        sizes = tuple(self._map_sizes(row))
+        which = (recipe.views, self._power(row), sizes, kind.labelled)
+        if which not in self._teachers:
+            self._teachers[which] = self._new_teacher(row)
+        return self._teachers[which]
 
-    def _new_teacher(self, recipe: Recipe) -> Teacher:
-        live = LiveTeacher(
-            self.network("teacher"), self.source("teacher"), precision=recipe.precision
-        )
-        frames_kept = recipe.views * self.store.settings.frames_per_clip
-        if live.network.temporal or frames_kept > 3 * recipe.epochs * live.network.segments:
+    def _new_teacher(self, row: str) -> Teacher:
+        recipe = self._recipe(row)
+        store, clips = (self.store, self.split.train) if self.rows[row].labelled else self.pool
+        network = copy.copy(self.network("teacher"))
+        network.power = self._power(row)
+        live = LiveTeacher(network, self.source("teacher", store), precision=recipe.precision)
+        frames_kept = recipe.views * store.settings.frames_per_clip
+        epochs = self.setting.recipe.epochs
+        too_many = frames_kept > 3 * epochs * network.segments
+        if self.live_teacher or network.temporal or too_many:
             return live
         return KeptTargets(
             live,
-            self.store,
-            self.split.train,
+            store,
+            clips,
             views=recipe.views,
-            map_sizes=self._student_map_sizes(),
+            map_sizes=self._map_sizes(row),
             progress=self.progress,
         )
 
-    def _student_map_sizes(self) -> list[tuple[int, int]]:
-        network = self._new("student", pretrained=False).eval()
-        size = self.source("student").size
+    def _map_sizes(self, row: str) -> list[tuple[int, int]]:
+        """Height and width of the student's four maps, or of the teacher's where the student's are
+        brought to them (without the time axis of a 3-D network)."""
+        network = self._new(row, pretrained=False).eval()
+        frames = (MODELS[network.name].frames_per_segment,) if network.temporal else ()
+        upsampled = self.setting.reading.sizes == "upsample"
+        size = self.source("teacher" if upsampled else row).size
         with torch.no_grad():
-            output = network(torch.zeros(1, network.segments, 3, *size))
+            output = network(torch.zeros(1, network.segments, 3, *frames, *size))
         return [tuple(values.shape[-2:]) for values in output.attention_maps]
 
     def _train(self, row: str, on_epoch: Callable | None) -> None:
-        kind, folder = ROWS[row], self._folder(row)
+        kind, folder = self.rows[row], self._folder(row)
+        recipe, clips = self._recipe(row), self.training_clips(row)
+        store = self.store if kind.labelled else self.pool[0]
+        source = self.source(row, store)
+        teacher = self.teacher(row) if kind.transfers else None
         torch.manual_seed(self.seed)
         network = self._new(row, pretrained=self.setting.pretrained)
         if kind.start:
             network.load_state_dict(self.network(kind.start).state_dict())
-        teacher = None
-        if kind.transfers:
-            teacher = self.teacher(row)
+        elif recipe.start == "probe" and kind.labelled:
+            start_as_probe(network.to(self.device), source, store, clips, seed=self.seed)
+        if kind.transfers and not (kind.start and self.rows[kind.start].transfers):
             network.tam.load_state_dict(self.network("teacher").tam.state_dict())
         checkpoint = folder / "checkpoint.pt"
-        options = {
-            "seed": self.seed,
-            "device": str(self.device),
-            "checkpoint": checkpoint,
-            "on_epoch": on_epoch,
-            "progress": self.progress,
-            "label": f"{kind.title}, seed {self.seed}",
-        }
-        place = self.source(row), self.store, self.split.train, self._recipe(row)
         start = time.perf_counter()
-        if teacher:
-            loss = STATLoss(*kind.weights)
-            history = train_transfer(network, *place, teacher, loss, **options)
-        else:
-            history = train_single(network, *place, **options)
-        run = {
-            "seconds": time.perf_counter() - start,
-            "device": _device_name(self.device),
-            "history": history.epochs,
-        }
-        write_atomically(folder / "run.json", lambda path: path.write_text(json.dumps(run)))
-        write_atomically(self._weights(row), lambda path: torch.save(network.state_dict(), path))
-        checkpoint.unlink(missing_ok=True)
+        history = train_transfer(
+            network,
+            source,
+            store,
+            clips,
+            recipe,
+            teacher,
+            partial(_equation_4, kind, self.setting.reading, recipe.epochs),
+            seed=self.seed,
+            device=str(self.device),
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+            progress=self.progress,
+            label=f"{kind.title}, seed {self.seed}",
+        )
+        if is_main():
+            run = {
+                "seconds": time.perf_counter() - start,
+                "device": device_name(self.device),
+                "history": history.epochs,
+            }
+            write_atomically(folder / "run.json", lambda path: path.write_text(json.dumps(run)))
+            state = network.state_dict()
+            write_atomically(self._weights(row), lambda path: torch.save(state, path))
+            checkpoint.unlink(missing_ok=True)
+        wait()
 
     def history(self, row: str) -> list[dict[str, float]]:
         """Mean loss parts of every epoch of a row's training."""
@@ -306,31 +358,68 @@ class Experiment:
         return json.loads((self._folder(row) / "run.json").read_text())["history"]
 
     def _new(self, row: str, *, pretrained) -> STATNet:
-        return build_model(
+        network = build_model(
             self.setting.backbone,
             len(self.dataset.classes),
             self.setting.segments,
             pretrained=pretrained,
+            small_stem=self.rows[row].small_stem,
+            shared_tam=self.setting.reading.tam == "shared",
         )
+        network.power, network.channels = self._power(row), self.setting.reading.channels
+        return network
+
+    def _power(self, row: str) -> int:
+        return self.rows[row].power or self.setting.reading.power
 
     def _recipe(self, row: str) -> Recipe:
-        recipe = self.setting.recipe
-        views = ROWS[row].views or recipe.views
-        return replace(recipe, epochs=recipe.epochs * ROWS[row].longer, views=views)
+        kind, recipe = self.rows[row], self.setting.recipe
+        epochs = recipe.epochs
+        if kind.side != "hr" and kind.labelled:
+            epochs = self.setting.student_epochs or epochs
+        epochs = max(1, round(epochs * kind.length))
+        if kind.most:
+            epochs = min(epochs, kind.most)
+        return replace(recipe, epochs=epochs)
 
     def _folder(self, row: str) -> Path:
         """A row's folder is named after all that its result depends on, its teacher included."""
-        kind = ROWS[row]
-        setting = asdict(self.setting)
+        setting, how = asdict(self.setting), []
+        kind: Row | None = self.rows[row]
+        if kind.side == "hr" or not kind.labelled:  # labels kept back change nothing for them
+            setting.pop("labelled")
+            setting.pop("student_epochs")
         if kind.side == "hr":
             setting.pop("student_size")
-        how = [kind.weights, kind.side, kind.longer, kind.views, kind.start]
+            setting["frames"] = self.setting.frames.hr_side()
+        while kind:
+            how.append({name: value for name, value in asdict(kind).items() if name != "title"})
+            kind = self.rows[kind.start] if kind.start else None
+        transfer = any(sum(step["weights"][1:]) + step["kd"] for step in how)
+        setting["reading"] = self.setting.reading.unusual(TRAINING if transfer else ("tam",))
         made_of = [self.dataset.fingerprint, setting, how, self.seed]
+        if self.unlabelled is not None and not all(step["weights"][0] for step in how):
+            made_of.append(self.unlabelled.fingerprint)
+        if self.live_teacher and transfer:
+            made_of.append("live teacher")
         return cache_folder("runs", f"{row}-{fingerprint(made_of)}")
 
     def _weights(self, row: str) -> Path:
         return self._folder(row) / "weights.pt"
 
 
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+def _equation_4(kind: Row, reading: Reading, epochs: int, epoch: int) -> STATLoss:
+    """The row's loss in one epoch."""
+    cycle = reading.rolling == "cycle"
+    inner = inner_weights(kind.inner, epoch, epochs, phase=reading.phase, cycle=cycle)
+    return STATLoss(
+        *kind.weights,
+        sat_blocks=inner.sat,
+        tat_layers=inner.tat,
+        tat_on=reading.tat,
+        reduction=kind.distance or reading.distance,
+        time=reading.time,
+        sizes=reading.sizes,
+        kd=kind.kd,
+        confident=kind.confident,
+    )

@@ -1,9 +1,11 @@
-"""The three losses: spatial (Equation 2), temporal (Equation 3), and their sum (Equation 4)."""
+"""The three losses: spatial (Equation 2), temporal (Equation 3), and their sum (Equation 4); beside
+them Hinton's distillation of the answers, as a baseline, and a weighting by the teacher's trust."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +13,9 @@ from torch import Tensor
 
 EPS = 1e-12
 REDUCTIONS = ("norm", "sum", "mean")
+TIMES = ("whole", "step", "mean")
+SIZES = ("pool", "upsample")
+PARTS = ("total", "ce", "sat", "tat", "kd")
 
 
 def sat_loss(
@@ -19,6 +24,9 @@ def sat_loss(
     weights: Sequence[float] | None = None,
     *,
     reduction: str = "norm",
+    trust: Tensor | None = None,
+    time: str = "whole",
+    sizes: str = "pool",
 ) -> Tensor:
     """Equation 2: how far the student's spatial attention is from the teacher's.
 
@@ -26,20 +34,29 @@ def sat_loss(
     sample as a vector (over T*H*W for a 3-D network), averaged over the batch.
 
     Args:
-        student_maps, teacher_maps: one ``[N, H, W]`` or ``[N, T, H, W]`` a block. Where sizes
-            differ, the larger axis is area-pooled to the smaller, on either side.
+        student_maps, teacher_maps: one ``[N, H, W]`` or ``[N, T, H, W]`` a block.
         weights: w_i; equal and summing to 1 when None.
         reduction: "norm" (the formula), "sum" (of squares), or "mean" (of squares, over all
             elements: about 1e-4, so that a weight of 1/3 does nothing).
+        trust: ``[N]``, a factor for each sample's distance before the average over the batch; see
+            :func:`teacher_trust`. 1 for all when None.
+        time: of maps with a time axis, "whole" (one vector over T*H*W), "step" (a vector a time
+            step, their distances averaged) or "mean" (the mean map over time).
+        sizes: where sizes differ, "pool" (the larger axis is area-pooled to the smaller, on either
+            side) or "upsample" (the student's map is brought to the teacher's size, linearly).
 
     Returns:
         float32 scalar. No gradient flows to the teacher.
 
     Raises:
-        ValueError: the two sides do not pair up, or an unknown reduction.
+        ValueError: the two sides do not pair up, or an unknown reduction, time or sizes.
     """
-    pooled = [_match(s, t) for s, t in zip(student_maps, teacher_maps, strict=True)]
-    return _attention_distance(pooled, weights, reduction)
+    if time not in TIMES or sizes not in SIZES:
+        raise ValueError(f"time is one of {TIMES}, sizes of {SIZES}: got {time!r}, {sizes!r}")
+    pairs = [_match(s, t, sizes) for s, t in zip(student_maps, teacher_maps, strict=True)]
+    if time == "mean":
+        pairs = [tuple(side.mean(1) if side.ndim == 4 else side for side in pair) for pair in pairs]
+    return _attention_distance(pairs, weights, reduction, trust, steps=time == "step")
 
 
 def tat_loss(
@@ -48,6 +65,7 @@ def tat_loss(
     weights: Sequence[float] | None = None,
     *,
     reduction: str = "norm",
+    trust: Tensor | None = None,
 ) -> Tensor:
     """Equation 3: how far the student's temporal attention is from the teacher's.
 
@@ -58,22 +76,58 @@ def tat_loss(
     for student, teacher in pairs:
         if student.shape != teacher.shape:
             raise ValueError(f"TAM outputs differ: {list(student.shape)}, {list(teacher.shape)}")
-    return _attention_distance(pairs, weights, reduction)
+    return _attention_distance(pairs, weights, reduction, trust)
+
+
+def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
+    """Distillation of the answers (Hinton et al., 2015), a baseline that the paper does not have:
+    ``T^2 KL(softmax(teacher / T) || softmax(student / T))``, averaged over the batch ``[B, C]``."""
+    student = F.log_softmax(student_logits.float() / temperature, dim=1)
+    teacher = F.log_softmax(teacher_logits.detach().float() / temperature, dim=1)
+    divergence = F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    return temperature**2 * divergence
+
+
+class Trust(NamedTuple):
+    """How far the teacher is to be followed: clips ``[B]`` in 0..1, frames ``[B*K]`` in 0..K."""
+
+    clips: Tensor
+    frames: Tensor
+
+
+def teacher_trust(
+    teacher_logits: Tensor, teacher_weights: Tensor, labels: Tensor | None = None
+) -> Trust:
+    """Confidence weighting, from first principles.
+
+    A clip is trusted by the probability that the teacher gives its label; without a label, its
+    likeliest class. Within a clip, a frame is trusted by K times its temporal weight a_k: the
+    teacher's answer hangs on frame k by a_k, and so did the gradient that shaped the map there. A
+    map of a frame that the teacher disregards was never taught.
+
+    Args:
+        teacher_logits: ``[B, classes]``. teacher_weights: ``[B, K]``. labels: int64 ``[B]``.
+    """
+    chances = teacher_logits.detach().float().softmax(1)
+    likeliest = chances.max(1).values
+    clips = likeliest if labels is None else chances.gather(1, labels[:, None])[:, 0]
+    segments = teacher_weights.shape[1]
+    return Trust(clips, (clips[:, None] * segments * teacher_weights.detach().float()).flatten())
 
 
 @dataclass(frozen=True)
 class LossParts:
-    """Scalars: the weighted total (to be differentiated) and the three losses before weighting."""
+    """Scalars: the weighted total (to be differentiated) and the losses before weighting."""
 
     total: Tensor
     ce: Tensor
     sat: Tensor
     tat: Tensor
+    kd: Tensor
 
     def values(self) -> dict[str, float]:
-        """The four as plain numbers, for a progress bar."""
-        names = ("total", "ce", "sat", "tat")
-        return {name: getattr(self, name).detach().item() for name in names}
+        """All of them as plain numbers, for a progress bar."""
+        return {name: getattr(self, name).detach().item() for name in PARTS}
 
 
 @dataclass(frozen=True)
@@ -85,8 +139,10 @@ class STATLoss:
         sat_blocks: weights of the four blocks in Equation 2 (equal when None).
         tat_layers: weights of the two layers in Equation 3 (equal when None).
         tat_on: "paper" compares both outputs before the softmax, "softmax" fc1 and the weights.
-        reduction: as in :func:`sat_loss`.
+        reduction, time, sizes: as in :func:`sat_loss`.
         label_smoothing: of the cross-entropy, 0 in the paper.
+        kd: weight of :func:`kd_loss`, 0 in the paper.
+        confident: whether SAT and TAT are weighted by :func:`teacher_trust`; not in the paper.
     """
 
     ce: float = 1 / 3
@@ -96,13 +152,18 @@ class STATLoss:
     tat_layers: Sequence[float] | None = None
     tat_on: str = "paper"
     reduction: str = "norm"
+    time: str = "whole"
+    sizes: str = "pool"
     label_smoothing: float = 0.0
+    kd: float = 0.0
+    confident: bool = False
 
     def __post_init__(self):
-        if min(self.ce, self.sat, self.tat) < 0 or self.ce + self.sat + self.tat <= 0:
+        weights = (self.ce, self.sat, self.tat, self.kd)
+        if min(weights) < 0 or sum(weights) <= 0:
             raise ValueError(
                 "weights must not be negative and not all 0, "
-                f"got ce={self.ce}, sat={self.sat}, tat={self.tat}"
+                f"got ce={self.ce}, sat={self.sat}, tat={self.tat}, kd={self.kd}"
             )
         if self.tat_on not in ("paper", "softmax"):
             raise ValueError(f"tat_on is 'paper' or 'softmax', got {self.tat_on!r}")
@@ -113,43 +174,53 @@ class STATLoss:
         Args:
             student: has ``.logits`` [B, classes], ``.attention_maps`` and ``.tam``.
             labels: int64 ``[B]``; None only where ``ce`` is 0 (unlabelled video, Section 3.3.1).
-            teacher: has ``.attention_maps`` and ``.tam``; None only where sat and tat are 0.
+            teacher: has ``.attention_maps``, ``.tam`` and ``.logits``; None only where all but
+                ``ce`` are 0.
         """
         zero = student.logits.new_zeros((), dtype=torch.float32)
-        ce = sat = tat = zero
+        ce = sat = tat = kd = zero
         if labels is None and self.ce:
             raise ValueError("the cross-entropy has a weight but there are no labels")
-        if teacher is None and (self.sat or self.tat):
-            raise ValueError("SAT or TAT has a weight but there is no teacher")
+        if teacher is None and (self.sat or self.tat or self.kd):
+            raise ValueError("SAT, TAT or KD has a weight but there is no teacher")
         if labels is not None:
             ce = F.cross_entropy(
                 student.logits.float(), labels, label_smoothing=self.label_smoothing
             )
         if teacher is not None:
+            trust = Trust(None, None)
+            if self.confident:
+                trust = teacher_trust(teacher.logits, teacher.tam.weights, labels)
             sat = sat_loss(
                 student.attention_maps,
                 teacher.attention_maps,
                 self.sat_blocks,
                 reduction=self.reduction,
+                trust=trust.frames,
+                time=self.time,
+                sizes=self.sizes,
             )
             tat = tat_loss(
                 self._layers(student.tam),
                 self._layers(teacher.tam),
                 self.tat_layers,
                 reduction=self.reduction,
+                trust=trust.clips,
             )
+        if self.kd:
+            kd = kd_loss(student.logits, teacher.logits)
         total = zero
         # A part without weight is reported but stays out of the graph.
-        for weight, part in ((self.ce, ce), (self.sat, sat), (self.tat, tat)):
+        for weight, part in ((self.ce, ce), (self.sat, sat), (self.tat, tat), (self.kd, kd)):
             if weight:
                 total = total + weight * part
-        return LossParts(total, ce.detach(), sat.detach(), tat.detach())
+        return LossParts(total, *(part.detach() for part in (ce, sat, tat, kd)))
 
     def _layers(self, tam) -> tuple[Tensor, Tensor]:
         return (tam.fc1, tam.fc2 if self.tat_on == "paper" else tam.weights)
 
 
-def _attention_distance(pairs, weights, reduction) -> Tensor:
+def _attention_distance(pairs, weights, reduction, trust, *, steps: bool = False) -> Tensor:
     if not pairs:
         raise ValueError("nothing to compare: both lists are empty")
     weights = [1 / len(pairs)] * len(pairs) if weights is None else list(weights)
@@ -157,16 +228,21 @@ def _attention_distance(pairs, weights, reduction) -> Tensor:
         raise ValueError(f"{len(weights)} weights for {len(pairs)} pairs")
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction {reduction!r} is not one of {REDUCTIONS}")
-    parts = [_distance(s, t.detach(), reduction) for s, t in pairs]
+    parts = [_distance(s, t.detach(), reduction, trust, steps) for s, t in pairs]
     return sum(weight * part for weight, part in zip(weights, parts, strict=True))
 
 
-def _distance(student: Tensor, teacher: Tensor, reduction: str) -> Tensor:
+def _distance(student, teacher, reduction: str, trust: Tensor | None, steps: bool) -> Tensor:
+    if steps and student.ndim == 4:
+        trust = None if trust is None else trust.repeat_interleave(student.shape[1])
+        student, teacher = student.flatten(0, 1), teacher.flatten(0, 1)
     difference = _unit(student) - _unit(teacher)
     if reduction == "norm":
-        return torch.linalg.vector_norm(difference, dim=1).mean()
-    squares = difference.square()
-    return squares.sum(1).mean() if reduction == "sum" else squares.mean()
+        distances = torch.linalg.vector_norm(difference, dim=1)
+    else:
+        squares = difference.square()
+        distances = squares.sum(1) if reduction == "sum" else squares.mean(1)
+    return (distances if trust is None else trust * distances).mean()
 
 
 def _unit(values: Tensor) -> Tensor:
@@ -176,13 +252,18 @@ def _unit(values: Tensor) -> Tensor:
     return F.normalize(vectors, dim=1, eps=EPS)
 
 
-def _match(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Pool both maps to the smaller size along each axis."""
+def _match(student: Tensor, teacher: Tensor, sizes: str) -> tuple[Tensor, Tensor]:
+    """Pool both maps to the smaller size along each axis, or upsample the student's."""
     if student.ndim != teacher.ndim or student.ndim not in (3, 4) or len(student) != len(teacher):
         raise ValueError(
             "maps must both be [N, H, W] or [N, T, H, W] with the same N, "
             f"got {list(student.shape)} and {list(teacher.shape)}"
         )
+    if sizes == "upsample":
+        if student.shape != teacher.shape:
+            mode = "bilinear" if student.ndim == 3 else "trilinear"
+            student = F.interpolate(student[:, None], size=teacher.shape[1:], mode=mode)[:, 0]
+        return student, teacher
     size = [min(s, t) for s, t in zip(student.shape[1:], teacher.shape[1:], strict=True)]
     return pool_map(student, size), pool_map(teacher, size)
 

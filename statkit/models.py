@@ -4,6 +4,7 @@ differs."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ def build_model(
     *,
     pretrained: bool | str | Path = False,
     small_stem: bool = False,
+    shared_tam: bool = False,
 ) -> STATNet:
     """Build a network by name, one of ``MODELS``.
 
@@ -73,10 +75,12 @@ def build_model(
         name: "resnet34", "resnet18", "r2plus1d_18", "r2plus1d_34", or the small "demo" network.
         num_classes: outputs of the head.
         segments: K; the paper's value for that backbone when None.
-        pretrained: True for torchvision's weights, or a file with a state dict of the backbone
-            (its head is ignored).
+        pretrained: True for torchvision's weights (or, where $STATKIT_WEIGHTS names a folder with
+            a file ``NAME*.pth``, that file, and nothing is downloaded), or a file with a state dict
+            of the backbone (its head is ignored).
         small_stem: no striding before the first block, for native 12x16 input (2-D only). Fed as
             they are, 12x16 frames end in 1x1 maps, on which Equation 2 is always 0.
+        shared_tam: see :class:`statkit.attention.TemporalAttention`.
 
     Raises:
         ValueError: unknown name, no such pretrained weights, a file that does not fit.
@@ -85,6 +89,8 @@ def build_model(
         raise ValueError(f"model {name!r} is not one of {sorted(MODELS)}")
     architecture = MODELS[name]
     weights = None
+    if pretrained is True:
+        pretrained = _weights_at_hand(name) or True
     if pretrained is True:
         if architecture.weights is None:
             raise ValueError(f"torchvision has no pretrained weights for {name!r}")
@@ -97,25 +103,37 @@ def build_model(
             raise ValueError(f"small_stem is for 2-D backbones, {name!r} is 3-D")
         backbone.conv1.stride = (1, 1)
         backbone.maxpool = nn.Identity()
-    return STATNet(name, backbone, num_classes, segments or architecture.segments)
+    return STATNet(
+        name, backbone, num_classes, segments or architecture.segments, shared_tam=shared_tam
+    )
 
 
 class STATNet(nn.Module):
     """Backbone -> four blocks with attention maps -> K features -> TAM -> head.
 
     Input: float RGB in 0..1, ``[B, K, 3, H, W]`` for a 2-D backbone, ``[B, K, 3, T, H, W]`` for a
-    3-D one; it is normalised inside.
+    3-D one; it is normalised inside. ``power`` and ``channels`` say how its attention maps are made
+    (p and ``reduction`` of :func:`statkit.attention.spatial_attention`).
     """
 
-    def __init__(self, name: str, backbone: nn.Module, num_classes: int, segments: int):
+    def __init__(
+        self,
+        name: str,
+        backbone: nn.Module,
+        num_classes: int,
+        segments: int,
+        *,
+        shared_tam: bool = False,
+    ):
         super().__init__()
         architecture = MODELS[name]
         self.name, self.segments, self.temporal = name, segments, architecture.temporal
         self.num_classes = num_classes
         self.batchnorm = "train"
+        self.power, self.channels = 1, "sum"
         self.stem = _stem(backbone)
         self.blocks = nn.ModuleList(getattr(backbone, f"layer{i}") for i in range(1, 5))
-        self.tam = TemporalAttention(architecture.channels, segments)
+        self.tam = TemporalAttention(architecture.channels, segments, shared=shared_tam)
         self.head = nn.Linear(architecture.channels, num_classes)
         shape = (1, 3) + (1,) * (3 if self.temporal else 2)
         self.register_buffer("mean", torch.tensor(architecture.mean).view(shape), persistent=False)
@@ -135,7 +153,9 @@ class STATNet(nn.Module):
         # Cheap, and what the losses compare: always in float32.
         with torch.autocast(x.device.type, enabled=False):
             logits, tam, embedding = self.video_level(features)
-        maps = tuple(spatial_attention(output) for output in outputs)
+        maps = tuple(
+            spatial_attention(output, self.power, reduction=self.channels) for output in outputs
+        )
         return NetOutput(logits, tuple(outputs), maps, features, tam, embedding)
 
     def video_level(self, features: Tensor) -> tuple[Tensor, TAMOutput, Tensor]:
@@ -188,6 +208,11 @@ def _stem(backbone: nn.Module) -> nn.Module:
     if hasattr(backbone, "stem"):
         return backbone.stem
     return nn.Sequential(backbone.conv1, backbone.bn1, backbone.relu, backbone.maxpool)
+
+
+def _weights_at_hand(name: str) -> Path | None:
+    folder = os.environ.get("STATKIT_WEIGHTS")
+    return min(Path(folder).glob(f"{name}*.pth"), default=None) if folder else None
 
 
 def _load_backbone(backbone: nn.Module, path: str | Path) -> None:

@@ -6,16 +6,35 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-TABLES = Path(__file__).with_name("paper_tables.csv")
+NUMBERS = Path(__file__).with_name("paper_tables.csv")
+METHODS = {"sat+tat": "stat", "sat+tat+rc": "stat_rc", "sat+tat+rc+ut": "stat_rc_ut"}
+TABLE_1 = {  # overall weights, weights of the blocks -> row
+    ("1/7-4/7-2/7", "1/4-1/4-1/4-1/4"): "stat_1_4_2",
+    ("4/7-1/7-2/7", "1/15-2/15-4/15-8/15"): "stat_4_1_2",
+    ("1/3-1/3-1/3", "1/4-1/4-1/4-1/4"): "stat",
+    ("1/3-1/3-1/3", "1/15-2/15-4/15-8/15"): "stat_increasing",
+    ("1/3-1/3-1/3", "0-0-0-1"): "stat_last",
+    ("", ""): "stat_rc",
+}
 
 
-def paper_table_3(backbone: str) -> dict[str, float]:
-    """prec@1 in per cent by row of Table 3 ("teacher", "student", "sat", "tat", "stat", ...)."""
-    names = {"sat+tat": "stat", "sat+tat+rc": "stat_rc", "sat+tat+rc+ut": "stat_rc_ut"}
-    with TABLES.open(newline="") as file:
-        lines = [line for line in csv.DictReader(file) if line["table"] == "3"]
-    return {
-        names.get(line["method"], line["method"]): float(line["prec1"])
-        for line in lines
-        if line["backbone"] == backbone
-    }
+def paper_numbers(table: str, backbone: str = "resnet34") -> dict[tuple[str, str], float]:
+    """prec@1 in per cent by row and resolution; the resolution is "" where a table has only one.
+
+    Args:
+        table: "1" to "4"; there are none of another.
+        backbone: of Table 3's two columns; the other tables have one each.
+    """
+    found = {}
+    with NUMBERS.open(newline="") as file:
+        for line in csv.DictReader(file):
+            if line["table"] != table or (table == "3" and line["backbone"] != backbone):
+                continue
+            row = METHODS.get(line["method"], line["method"])
+            if table == "1":
+                row = TABLE_1[line["overall_ce_sat_tat"], line["sat_blocks"]]
+            if table == "4":
+                row = {"student": "student", "stat": "two_stream_stat"}.get(row)
+            if row:
+                found[row, line["resolution"] if table == "2" else ""] = float(line["prec1"])
+    return found

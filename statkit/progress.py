@@ -8,12 +8,16 @@ import sys
 
 from tqdm import tqdm
 
+from .ranks import is_main
+
 HEADLESS = "STATKIT_HEADLESS"  # set, to anything, by the runner of notebooks
 HEADLESS_SECONDS = 20
 
 
 def progress_bar(iterable=None, *, label: str, total: int, initial: int = 0, show: bool = True):
-    """A tqdm bar over ``iterable``, or one to be moved by hand with ``update``."""
+    """A tqdm bar over ``iterable``, or one to be moved by hand with ``update``. Of several
+    processes that train together only the main one shows its own."""
+    show = show and is_main()
     place = {"file": sys.stderr, "mininterval": 0.2}
     if "ipykernel" in sys.modules and os.environ.get(HEADLESS):
         place = {"file": sys.stdout, "mininterval": HEADLESS_SECONDS, "ncols": 100}

@@ -15,6 +15,7 @@ def segment_indices(
     frames_per_segment: int = 1,
     *,
     rng: np.random.Generator | None = None,
+    place: float = 0.5,
 ) -> np.ndarray:
     """Divide a clip into K equal intervals and draw F consecutive frames from each.
 
@@ -23,7 +24,8 @@ def segment_indices(
         segments: K.
         frames_per_segment: F. Where an interval is shorter than F its frames reach into the
             neighbours; where the whole clip is shorter, its last frame repeats.
-        rng: draws the place inside each interval; without it, the interval's centre.
+        rng: draws the place inside each interval.
+        place: without rng, the place inside each interval, from 0 to 1; its centre by default.
 
     Returns:
         int64 ``[K, F]``, each from 0 to ``num_frames - 1``, starts not decreasing without rng.
@@ -36,11 +38,11 @@ def segment_indices(
             f"all must be at least 1: {num_frames=}, {segments=}, {frames_per_segment=}"
         )
     interval = num_frames / segments
-    place = np.full(segments, 0.5) if rng is None else rng.random(segments)
+    places = np.full(segments, place) if rng is None else rng.random(segments)
     reach = frames_per_segment - 1
     room = max(interval - reach, 0.0)
     centres = (np.arange(segments) + 0.5) * interval
-    starts = np.floor(centres - reach / 2 + (place - 0.5) * room).astype(np.int64)
+    starts = np.floor(centres - reach / 2 + (places - 0.5) * room).astype(np.int64)
     starts = np.clip(starts, 0, max(num_frames - frames_per_segment, 0))
     return np.minimum(starts[:, None] + np.arange(frames_per_segment), num_frames - 1)
 
@@ -94,9 +96,14 @@ def centre_draws(
     frames_per_segment: int,
     *,
     batch_size: int,
+    place: float = 0.5,
+    view: int = 0,
 ) -> Iterator[Draw]:
-    """Evaluation: every clip once, in order, interval centres, the whole frame (view 0)."""
+    """Evaluation: every clip once, in order, at one place of each interval (its centre), in one
+    view (the whole frame)."""
     for start in range(0, len(clips), batch_size):
         batch = np.asarray(clips[start : start + batch_size])
-        frames = [segment_indices(lengths[i], segments, frames_per_segment) for i in batch]
-        yield Draw(batch, np.stack(frames), np.zeros(len(batch), np.int64))
+        frames = [
+            segment_indices(lengths[i], segments, frames_per_segment, place=place) for i in batch
+        ]
+        yield Draw(batch, np.stack(frames), np.full(len(batch), view, np.int64))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 SAT_PHASES = (
@@ -39,6 +40,47 @@ def rolling_weights(epoch: int, period: int = 10, *, cycle: bool = False) -> Rol
     last = len(SAT_PHASES)
     phase = phase % last if cycle else min(phase, last - 1)
     return RollingWeights(SAT_PHASES[phase], TAT_PHASES[phase % len(TAT_PHASES)])
+
+
+INNER = {
+    "equal": RollingWeights((1 / 4,) * 4, (1 / 2,) * 2),
+    "increasing": RollingWeights((1 / 15, 2 / 15, 4 / 15, 8 / 15), (1 / 3, 2 / 3)),
+    "last": RollingWeights((0.0, 0.0, 0.0, 1.0), (0.0, 1.0)),
+}
+SCHEDULES = (*INNER, "rolling")
+
+
+def inner_weights(
+    schedule: str | Sequence[Sequence[float]],
+    epoch: int,
+    epochs: int,
+    *,
+    phase: int = 0,
+    cycle: bool = False,
+) -> RollingWeights:
+    """Weights inside Equations 2 and 3 by the name of a row of Table 1, or of one's own.
+
+    Args:
+        schedule: "equal", "increasing" (gradually, towards the deep blocks), "last" (only),
+            "rolling" (:func:`rolling_weights`), or phases of one's own: four block weights each,
+            scaled to sum to 1, equally long; the two layers stay equal.
+        epoch: from 0. epochs: of the whole training.
+        phase: epochs that a rolling phase lasts; a fifth of all, as 10 of the paper's 50, when 0.
+        cycle: whether rolling starts over after its fourth phase.
+
+    Raises:
+        ValueError: an unknown name, or phases that are not four weights with a positive sum.
+    """
+    if schedule == "rolling":
+        return rolling_weights(epoch, phase or max(1, epochs // 5), cycle=cycle)
+    if isinstance(schedule, str):
+        if schedule not in INNER:
+            raise ValueError(f"schedule {schedule!r} is not one of {SCHEDULES}")
+        return INNER[schedule]
+    if not schedule or any(len(p) != 4 or min(p) < 0 or sum(p) <= 0 for p in schedule):
+        raise ValueError(f"a phase is four weights with a positive sum, got {schedule!r}")
+    own = schedule[min(epoch * len(schedule) // epochs, len(schedule) - 1)]
+    return RollingWeights(tuple(weight / sum(own) for weight in own), INNER["equal"].tat)
 
 
 def warmup_step_rate(

@@ -2,19 +2,30 @@
 
 Both give, for a draw, the teacher's attention maps and TAM outputs, which is all that Equations 2
 and 3 ask of it. A mirrored map is not the map of the mirrored frame, so each view is computed.
+
+Targets are kept in a folder ``targets/KEY`` of the cache: ``features.npy`` and ``map1.npy`` to
+``map4.npy``, half precision, read where they lie (memory-mapped), so that an epoch needs the memory
+of its batch, whatever the number of clips. KEY changes with all that they are made of.
 """
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import shutil
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from .attention import TAMOutput
+from .cache import cache_folder, fingerprint
 from .datasets import FrameStore, Source
-from .device import autocast
+from .device import autocast, uses_bfloat16
 from .losses import pool_map
 from .models import STATNet
 from .progress import progress_bar
@@ -22,10 +33,12 @@ from .sampling import Draw
 
 
 class Target(NamedTuple):
-    """Four attention maps ``[B*K, h, w]`` (3-D: ``[B*K, T, h, w]``) and the TAM's outputs."""
+    """Four attention maps ``[B*K, h, w]`` (3-D: ``[B*K, T, h, w]``), the TAM's outputs, and the
+    answer ``[B, classes]``."""
 
     attention_maps: tuple[Tensor, ...]
     tam: TAMOutput
+    logits: Tensor
 
 
 class Teacher(Protocol):
@@ -35,28 +48,45 @@ class Teacher(Protocol):
 
 
 class LiveTeacher:
-    """Looks at the HR frames of every batch anew."""
+    """Looks at the HR frames of every batch anew.
+
+    With a copy of the network: in channels-last order a 2-D one looks up to twice as fast on a
+    processor, and the original goes on giving the very same answers as before.
+    """
 
     def __init__(self, network: STATNet, source: Source, *, precision: str = "auto"):
-        self.network, self.source, self.precision = network.eval(), source, precision
+        self.network, self.source, self.precision = copy.deepcopy(network).eval(), source, precision
+        if not network.temporal:
+            self.network.to(memory_format=torch.channels_last)
         self.device = next(network.parameters()).device
 
     @torch.no_grad()
     def __call__(self, draw: Draw) -> Target:
         temporal = self.network.temporal
         pixels = self.source.pixels(draw, temporal=temporal, device=self.device)
-        if not temporal:
-            pixels = pixels.contiguous()
-        with autocast(self.device, self.precision):
+        with autocast(self.device, self.precision, temporal=temporal):
             output = self.network(pixels)
-        return Target(output.attention_maps, output.tam)
+        return Target(output.attention_maps, output.tam, output.logits)
 
 
 class KeptTargets:
-    """Has looked once at every stored frame of its clips in every view, and remembers.
+    """Has looked once at every stored frame of its clips in every view, and remembers, also in
+    later processes.
 
     Keeps half-precision unit maps, pooled to the student's map sizes, and the frame features, from
-    which the teacher's TAM answers for any K frames. For 2-D networks.
+    which the teacher's TAM answers for any K frames. For 2-D networks. A computation that was
+    killed goes on where it was; a second process that wants the same targets waits for the first.
+
+    Args:
+        teacher: whose targets to keep.
+        store: the frames that its source shows.
+        clips: int64, the clips to look at; a draw may ask for no others.
+        views: how many rows of the view table.
+        map_sizes: ``(h, w)`` of the student's four maps.
+        progress: whether to show a bar.
+
+    Raises:
+        ValueError: a 3-D teacher, or no room on the disk.
     """
 
     def __init__(
@@ -75,44 +105,123 @@ class KeptTargets:
         self.row = np.full(len(store.dataset), -1, np.int64)
         self.row[clips] = np.arange(len(clips))
         length = store.settings.frames_per_clip
-        self.maps = [
-            torch.zeros(views, len(clips), length, *size, dtype=torch.float16) for size in map_sizes
-        ]
-        channels = teacher.network.tam.features
-        self.features = torch.zeros(views, len(clips), length, channels, dtype=torch.float16)
-        self._look(clips, length, views, progress)
+        ends = {"features": (teacher.network.tam.features,)}
+        ends |= {f"map{block}": tuple(size) for block, size in enumerate(map_sizes, 1)}
+        shapes = {name: (views, len(clips), length, *end) for name, end in ends.items()}
+        self.folder = cache_folder("targets") / _key(teacher, store, clips, shapes)
+        if not self.folder.is_dir():
+            with FileLock(self.folder.with_name(f".{self.folder.name}.lock")):
+                if not self.folder.is_dir():
+                    self._look_at_all(clips, shapes, progress)
+        files = (self.folder / f"{name}.npy" for name in shapes)
+        self.features, *self.maps = (np.load(file, mmap_mode="r") for file in files)
 
-    def _look(self, clips: np.ndarray, length: int, views: int, progress: bool) -> None:
-        network, segments = self.teacher.network, self.teacher.network.segments
-        # The network takes K frames at a time; which ones it takes together does not matter here.
-        frames = np.arange(-(-length // segments) * segments).clip(max=length - 1)
-        groups = frames.reshape(-1, segments, 1)
-        steps = [(view, clip) for view in range(views) for clip in clips]
-        per_batch = max(1, 256 // frames.size)
-        bar = progress_bar(label="teacher targets", total=len(steps), show=progress)
-        for start in range(0, len(steps), per_batch):
+    def _look_at_all(self, clips: np.ndarray, shapes: dict, progress: bool) -> None:
+        work = self.folder.with_name(f".{self.folder.name}-unfinished")
+        kept, done = _open_unfinished(work, shapes)
+        views, _, length = shapes["features"][:3]
+        steps = np.array([(view, clip) for view in range(views) for clip in clips])
+        per_batch = max(1, 256 // _rounds(length, self.teacher.network.segments).size)
+        bar = progress_bar(
+            label="teacher targets", total=len(steps), initial=int(done[0]), show=progress
+        )
+        for start in range(int(done[0]), len(steps), per_batch):
             chunk = steps[start : start + per_batch]
-            view, clip = (np.repeat(column, len(groups)) for column in np.array(chunk).T)
-            draw = Draw(clip, np.tile(groups, (len(chunk), 1, 1)), view)
-            pixels = self.teacher.source.pixels(draw, temporal=False, device=self.teacher.device)
-            with torch.no_grad(), autocast(self.teacher.device, self.teacher.precision):
-                output = network(pixels)
-            at = np.array(chunk)[:, 0], self.row[np.array(chunk)[:, 1]]
-            self.features[at] = output.features.reshape(len(chunk), -1, network.tam.features)[
-                :, :length
-            ].to("cpu", torch.float16)
-            for kept, found in zip(self.maps, output.attention_maps, strict=True):
-                pooled = pool_map(found, kept.shape[-2:])
-                unit = torch.nn.functional.normalize(pooled.flatten(1), dim=1).view_as(pooled)
-                unit = unit.unflatten(0, (len(chunk), -1))[:, :length]
-                kept[at] = unit.to("cpu", torch.float16)
+            at = chunk[:, 0], self.row[chunk[:, 1]]
+            found = _look(self.teacher, chunk, length, [shape[3:] for shape in shapes.values()])
+            for array, values in zip(kept, found, strict=True):
+                array[at] = values
+                array.flush()
+            done[0] = start + len(chunk)
+            done.flush()
             bar.update(len(chunk))
         bar.close()
+        del kept, array, done  # Windows does not move a folder with open files
+        work.rename(self.folder)
 
     @torch.no_grad()
     def __call__(self, draw: Draw) -> Target:
         device = self.teacher.device
         at = draw.views[:, None], self.row[draw.clips][:, None], draw.frames[..., 0]
-        maps = tuple(kept[at].flatten(0, 1).to(device).float() for kept in self.maps)
-        features = self.features[at].to(device).float()
-        return Target(maps, self.teacher.network.tam(features))
+        features, *maps = (
+            torch.from_numpy(kept[at]).to(device).float() for kept in (self.features, *self.maps)
+        )
+        logits, tam, _ = self.teacher.network.video_level(features)
+        return Target(tuple(values.flatten(0, 1) for values in maps), tam, logits)
+
+
+@torch.no_grad()
+def _look(teacher: LiveTeacher, chunk: np.ndarray, length: int, sizes: list) -> list[np.ndarray]:
+    """float16 features ``[n, T, C]`` and four unit maps ``[n, T, h, w]`` of n (view, clip)."""
+    network, segments = teacher.network, teacher.network.segments
+    groups = _rounds(length, segments)
+    view, clip = (np.repeat(column, len(groups)) for column in chunk.T)
+    draw = Draw(clip, np.tile(groups, (len(chunk), 1, 1)), view)
+    pixels = teacher.source.pixels(draw, temporal=False, device=teacher.device)
+    with autocast(teacher.device, teacher.precision):
+        output = network(pixels)
+    found = [output.features.flatten(0, 1)]
+    for values, size in zip(output.attention_maps, sizes[1:], strict=True):
+        pooled = pool_map(values, size)
+        found.append(torch.nn.functional.normalize(pooled.flatten(1), dim=1).view_as(pooled))
+    clips = (values.unflatten(0, (len(chunk), -1))[:, :length] for values in found)
+    return [values.to("cpu", torch.float16).numpy() for values in clips]
+
+
+def _rounds(length: int, segments: int) -> np.ndarray:
+    """int64 ``[n, K, 1]``: all T frames of a clip, K at a time, as the network takes them; which
+    ones it takes together does not matter for a frame's map and feature."""
+    frames = np.arange(-(-length // segments) * segments).clip(max=length - 1)
+    return frames.reshape(-1, segments, 1)
+
+
+def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memmap]:
+    """The arrays of a computation under way, new or as a killed one left them, and how many
+    (view, clip) are done."""
+    files = [work / f"{name}.npy" for name in shapes]
+    done = work / "done.npy"
+    if not done.is_file():
+        shutil.rmtree(work, ignore_errors=True)
+        needed = 2 * sum(int(np.prod(shape)) for shape in shapes.values())
+        free = shutil.disk_usage(work.parent).free
+        if needed > free:
+            raise ValueError(
+                f"the teacher's targets take {needed / 1e9:.1f} GB and {work.parent} has "
+                f"{free / 1e9:.1f} GB free; set STATKIT_CACHE to a folder on a larger disk, "
+                "or look live (live_teacher)"
+            )
+        work.mkdir()
+        for file, shape in zip(files, shapes.values(), strict=True):
+            np.lib.format.open_memmap(file, "w+", np.float16, shape).flush()
+        np.lib.format.open_memmap(done, "w+", np.int64, (1,)).flush()
+    return [np.load(file, mmap_mode="r+") for file in files], np.load(done, mmap_mode="r+")
+
+
+def _key(teacher: LiveTeacher, store: FrameStore, clips: np.ndarray, shapes: dict) -> str:
+    network, weights = teacher.network, hashlib.sha256()
+    for name, values in network.state_dict().items():
+        weights.update(name.encode() + values.cpu().numpy().tobytes())
+    half = uses_bfloat16(teacher.device, teacher.precision)
+    made_of = [str(network), network.power, network.channels, weights.hexdigest()]
+    made_of += [teacher.source.size, half, teacher.device.type]
+    made_of += [store.dataset.fingerprint, store.settings.hr_side(), clips.tolist(), shapes]
+    made_of += [_code(), torch.__version__]
+    return fingerprint(made_of)
+
+
+@lru_cache
+def _code() -> str:
+    """Changes with the code that the targets depend on."""
+    rooms = (
+        "attention",
+        "clips",
+        "datasets",
+        "device",
+        "frames",
+        "losses",
+        "models",
+        "targets",
+        "views",
+    )
+    files = [Path(__file__).with_name(f"{room}.py") for room in rooms]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -15,9 +15,19 @@ from torch import nn
 from .cache import fingerprint, write_atomically
 from .datasets import FrameStore, Source
 from .device import autocast, pick_device
-from .losses import STATLoss
+from .distributed import (
+    backward,
+    main_says,
+    of_batches,
+    own_slice,
+    start_alike,
+    whole_batch_statistics,
+)
+from .evaluation import evaluate, fit_probe
+from .losses import PARTS, LossParts, STATLoss
 from .models import MODELS, STATNet
 from .progress import progress_bar
+from .ranks import is_main
 from .sampling import Draw, random_draws
 from .schedules import warmup_step_rate
 from .targets import Teacher
@@ -44,6 +54,8 @@ class Recipe:
         clip_norm: largest total norm of the gradient.
         batchnorm: "train", "partial" (all frozen but the first) or "all" (all frozen).
         views: how many rows of the view table are drawn from, 1 to 10.
+        start: "random", or "probe": the temporal attention starts equal, and the head as a linear
+            probe on the pretrained features, so that fine-tuning starts where a probe ends.
         precision: see :func:`statkit.device.autocast`.
     """
 
@@ -57,11 +69,14 @@ class Recipe:
     clip_norm: float = 20.0
     batchnorm: str = "train"
     views: int = len(VIEWS)
+    start: str = "random"
     precision: str = "auto"
 
     def __post_init__(self):
         if self.optimizer not in ("adamw", "sgd") or self.schedule not in ("cosine", "paper"):
             raise ValueError(f"unknown {self.optimizer=} or {self.schedule=}")
+        if self.start not in ("random", "probe"):
+            raise ValueError(f"start is 'random' or 'probe', got {self.start!r}")
         if self.epochs < 1 or self.batch_size < 2 or not 1 <= self.views <= len(VIEWS):
             raise ValueError(
                 f"epochs from 1, batch_size from 2, views from 1 to {len(VIEWS)}: "
@@ -79,8 +94,8 @@ class Recipe:
 
 
 RECIPES = {
-    # The demo network, from nothing, in minutes on a laptop's CPU; frames and their mirrors.
-    "quick": Recipe(views=2),
+    # The demo network, from nothing, in minutes on a laptop's CPU.
+    "quick": Recipe(epochs=50),
     # Section 4.2.
     "paper": Recipe(
         epochs=50,
@@ -91,21 +106,23 @@ RECIPES = {
         weight_decay=5e-4,
         batchnorm="partial",
     ),
-    # A pretrained backbone on a few hundred clips: it moves slowly, TAM and head do not.
+    # A pretrained backbone on a few hundred clips. From a random head, its first large gradients
+    # spoil the features (measured: below a linear probe); so the head starts as that probe.
     "finetune": Recipe(
-        epochs=8,
+        epochs=6,
         batch_size=16,
-        rate=1e-3,
+        rate=1e-4,
         backbone_rate=3e-5,
         weight_decay=1e-2,
         batchnorm="all",
+        start="probe",
     ),
 }
 
 
 @dataclass
 class History:
-    """Mean loss parts of every epoch: ``{"total", "ce", "sat", "tat"}``."""
+    """Mean loss parts of every epoch, by the names in :data:`statkit.losses.PARTS`."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
 
@@ -141,17 +158,22 @@ def train_transfer(
 ) -> History:
     """Stage two (Section 3.2): Equation 4 on every batch, the teacher fixed.
 
+    Processes that Accelerate started together share every batch (:mod:`statkit.distributed`); only
+    the main one writes checkpoints and calls ``on_epoch``.
+
     Args:
         student: trained in place and left on the device.
         source: the pixels it sees.
         store: where labels and clip lengths come from.
         clips: int64, the training clips.
         teacher: see :mod:`statkit.targets`; None for stage one.
-        loss: Equation 4, or a function of the epoch that returns it (rolling weights).
+        loss: Equation 4, or a function of the epoch that returns it (rolling weights). Where the
+            cross-entropy has no weight no label is read (the unlabelled stage, Section 3.3.1).
         seed: of the draws; the same seed draws the same batches whatever the loss.
         checkpoint: a file written after every epoch; if it is there, training goes on from it to
             the same weights as without the interruption.
-        on_epoch: called after each epoch with its number and mean loss parts.
+        on_epoch: called with its number and mean loss parts for each epoch that the checkpoint
+            holds, and after each further one once it is kept; what it raises ends the training.
 
     Returns:
         Mean loss parts an epoch.
@@ -164,15 +186,20 @@ def train_transfer(
     student.to(place).freeze_batchnorm(recipe.batchnorm).train()
     if not student.temporal:
         student.to(memory_format=torch.channels_last)
-    optimizer = _optimizer(student, recipe)
+    optimizer = new_optimizer(student, recipe)
     loss_of = loss if callable(loss) and not isinstance(loss, STATLoss) else lambda epoch: loss
     key = fingerprint(
         [student.name, asdict(recipe), seed, clips.tolist(), store.fingerprint, source.size]
         + [repr(loss_of(epoch)) for epoch in range(recipe.epochs)]
     )
     history, first = History(), 0
-    if checkpoint and Path(checkpoint).is_file():
+    if checkpoint and main_says(Path(checkpoint).is_file()):
         first = _resume(Path(checkpoint), key, student, optimizer, history)
+    on_epoch = on_epoch if is_main() else None
+    if on_epoch:
+        for epoch, means in enumerate(history.epochs):
+            on_epoch(epoch, means)
+    start_alike(student)
     labels = torch.from_numpy(store.dataset.labels).to(place)
     batches = math.ceil(len(clips) / recipe.batch_size)
     bar = progress_bar(
@@ -180,28 +207,30 @@ def train_transfer(
     )
     for epoch in range(first, recipe.epochs):
         equation_4 = loss_of(epoch)
-        sums, count = dict.fromkeys(("total", "ce", "sat", "tat"), 0.0), 0
+        seen, counts, shares = [], [], []
         for step, draw in enumerate(_draws(student, store, clips, recipe, seed, epoch)):
             _set_rate(optimizer, recipe.rate_at(epoch + step / batches))
-            with autocast(place, recipe.precision):
-                output = student(source.pixels(draw, temporal=student.temporal, device=place))
-            target = teacher(draw) if teacher else None
-            parts = equation_4(output, labels[torch.from_numpy(draw.clips).to(place)], target)
-            optimizer.zero_grad(set_to_none=True)
-            parts.total.backward()
-            nn.utils.clip_grad_norm_(student.parameters(), recipe.clip_norm)
-            optimizer.step()
-            for name, value in parts.values().items():
-                sums[name] += value * len(draw.clips)
-            count += len(draw.clips)
+            counts.append(len(draw.clips))
+            draw, share = own_slice(draw)
+            truth = labels[torch.from_numpy(draw.clips).to(place)] if equation_4.ce else None
+            parts = take_step(
+                student, source, draw, truth, teacher, equation_4, optimizer, recipe, share
+            )
+            seen.append(torch.stack([getattr(parts, name).detach() for name in PARTS]))
+            shares.append(share)
             bar.update()
-        means = {name: value / count for name, value in sums.items()}
+        # Read once an epoch: each reading makes the processor wait for a GPU.
+        columns = zip(*of_batches(torch.stack(seen), shares).tolist(), strict=True)
+        means = {
+            name: sum(value * n for value, n in zip(column, counts, strict=True)) / sum(counts)
+            for name, column in zip(PARTS, columns, strict=True)
+        }
         if not math.isfinite(means["total"]):
             raise FloatingPointError(f"epoch {epoch + 1}: the loss is {means['total']}; lower rate")
         history.epochs.append(means)
         shown = {name: f"{value:.3f}" for name, value in means.items() if value}
         bar.set_postfix(shown, refresh=False)
-        if checkpoint:
+        if checkpoint and is_main():
             state = {
                 "key": key,
                 "epoch": epoch + 1,
@@ -217,6 +246,54 @@ def train_transfer(
     return history
 
 
+def take_step(
+    student: STATNet,
+    source: Source,
+    draw: Draw,
+    labels: torch.Tensor | None,
+    teacher: Teacher | None,
+    loss: STATLoss,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    share: float | None = None,
+) -> LossParts:
+    """One step of training on one draw; no reading of results, for which a GPU would be waited.
+
+    ``share``: of the draw in the step's batch, where several processes take a step together
+    (:func:`statkit.distributed.own_slice`).
+    """
+    place = next(student.parameters()).device
+    with (
+        autocast(place, recipe.precision, temporal=student.temporal),
+        whole_batch_statistics(student, share),
+    ):
+        output = student(source.pixels(draw, temporal=student.temporal, device=place))
+    parts = loss(output, labels, teacher(draw) if teacher else None)
+    optimizer.zero_grad(set_to_none=True)
+    backward(parts.total, student, share)
+    nn.utils.clip_grad_norm_(student.parameters(), recipe.clip_norm)
+    optimizer.step()
+    return parts
+
+
+def start_as_probe(
+    network: STATNet, source: Source, store: FrameStore, clips: np.ndarray, *, seed: int = 0
+) -> None:
+    """Set TAM and head, in place, so that the network answers as a linear probe on its features.
+
+    The TAM's second layer is 0, hence equal weights, hence the mean feature; the head is the
+    logistic regression on it. Fine-tuning from here moves the features less than from a random
+    head (Kumar et al., 2022).
+    """
+    found = evaluate(network, source, store, clips)
+    weight, bias = fit_probe(found.features.mean(1), store.dataset.labels[clips], seed=seed)
+    with torch.no_grad():
+        network.tam.fc2.weight.zero_()
+        network.tam.fc2.bias.zero_()
+        network.head.weight.copy_(weight)
+        network.head.bias.copy_(bias)
+
+
 def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[Draw]:
     return random_draws(
         clips,
@@ -230,7 +307,9 @@ def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[Draw]:
     )
 
 
-def _optimizer(network: STATNet, recipe: Recipe) -> torch.optim.Optimizer:
+def new_optimizer(network: STATNet, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimizer; every group knows its peak learning rate as ``rate``."""
+
     def split(parameters, rate):
         live = [p for p in parameters if p.requires_grad]
         return [

@@ -32,24 +32,22 @@ def take_views(frames: Tensor, views: Tensor, size: tuple[int, int]) -> Tensor:
 
     Args:
         frames: uint8 ``[B, K, F, H, W, 3]``.
-        views: int64 ``[B]``, rows of :data:`VIEWS`.
+        views: int64 ``[B]``, rows of :data:`VIEWS`; on the CPU, a GPU need not be waited for.
         size: ``(h, w)``.
 
     Returns:
         float32 ``[B, K, 3, F, h, w]`` in 0..1.
     """
     batch, segments, count = frames.shape[:3]
-    images = frames.flatten(0, 2).permute(0, 3, 1, 2).float() / 255
     if views.any():
-        table = torch.from_numpy(VIEWS).to(frames.device)[views]
-        table = table.repeat_interleave(segments * count, 0)
-        images = F.grid_sample(
-            images,
-            F.affine_grid(_affine(table), [len(images), 3, *size], align_corners=False),
-            padding_mode="border",
-            align_corners=False,
-        )
-    elif images.shape[-2:] != tuple(size):
+        # All frames of a clip share its view: as channels of one image they share its grid as well.
+        images = frames.permute(0, 1, 2, 5, 3, 4).flatten(1, 3).float() / 255
+        affine = _affine(torch.from_numpy(VIEWS)[views.cpu()]).to(frames.device)
+        grid = F.affine_grid(affine, [batch, 1, *size], align_corners=False)
+        images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+        return images.unflatten(1, (segments, count, 3)).transpose(2, 3)
+    images = frames.flatten(0, 2).permute(0, 3, 1, 2).float() / 255
+    if images.shape[-2:] != tuple(size):
         images = F.interpolate(images, size=tuple(size), mode="bilinear", align_corners=False)
     return images.unflatten(0, (batch, segments, count)).transpose(2, 3)
 

@@ -1,12 +1,17 @@
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from statkit.experiments import DEMO, ROWS, TABLE_3, Experiment
-from statkit.paper import paper_table_3
-from statkit.plots.comparison import comparison_markdown
+from statkit.evaluation import evaluate, linear_probe
+from statkit.experiments import Experiment
 from statkit.results import Result, estimate, gain, read_results, write_results
+from statkit.rows import ROWS, TABLE_3
+from statkit.settings import DEMO
+from statkit.targets import KeptTargets, LiveTeacher
+from statkit.training import start_as_probe
 
 QUICK = replace(
     DEMO,
@@ -50,7 +55,6 @@ def test_students_start_alike_and_transfer_starts_with_the_teachers_tam(dataset,
         raise KeyboardInterrupt
 
     teacher = one.network("teacher")
-    monkeypatch.setattr("statkit.experiments.train_single", spy)
     monkeypatch.setattr("statkit.experiments.train_transfer", spy)
     for row in ("student", "stat"):
         with pytest.raises(KeyboardInterrupt):
@@ -94,16 +98,6 @@ def test_results_file_round_trip(tmp_path):
     assert read_results(write_results(tmp_path / "runs.csv", results)) == results
 
 
-def test_markdown_table_has_gain_and_the_papers_number():
-    results = runs("teacher", [90]) + runs("student", [40, 50]) + runs("stat", [55, 63])
-    table = comparison_markdown(
-        results, {row: ROWS[row].title for row in TABLE_3}, paper_table_3("resnet34")
-    )
-    line = next(line for line in table.splitlines() if line.startswith("| SAT+TAT"))
-    assert "59.0" in line and "+14.0" in line and "46.66" in line
-    assert "TAT |" not in table.replace("SAT+TAT |", "")
-
-
 def test_the_second_stage_goes_on_from_the_first(dataset, monkeypatch):
     one = experiment(dataset)
     plain, teacher = one.network("student"), one.network("teacher")
@@ -121,8 +115,95 @@ def test_the_second_stage_goes_on_from_the_first(dataset, monkeypatch):
         assert torch.equal(value, source.state_dict()[name])
 
 
-def test_a_row_with_more_views_has_targets_for_them(dataset):
+def test_rows_alike_share_their_targets(dataset):
     one = experiment(dataset)
-    assert one.teacher("stat") is one.teacher("sat")
-    assert one.teacher("stat_crops") is not one.teacher("stat")
-    assert one.result("stat_crops").epochs == 3
+    assert one.teacher("stat") is one.teacher("sat") is not one.teacher("at")
+
+
+def test_every_row_trains_and_is_measured(dataset):
+    one = experiment(dataset)
+    for row in ROWS:
+        found = one.result(row)
+        assert 0 <= found.prec1 <= 100 and json.loads(found.parameters)["row"]["title"]
+    assert one.result("two_stream").seconds == pytest.approx(
+        one.result("student").seconds + one.result("flow").seconds, abs=0.11
+    )
+
+
+def test_the_unlabelled_stage_reads_no_label(dataset):
+    """Labels permuted among the unlabelled clips: the same weights."""
+    shuffled = replace(dataset, labels=np.roll(dataset.labels, 7), fingerprint="shuffled")
+    found = []
+    for clips in (dataset, shuffled):
+        one = Experiment(dataset, QUICK, unlabelled=clips, device="cpu", progress=False)
+        found.append(one.network("ut").state_dict())
+        assert len(one.training_clips("ut")) == len(dataset)
+        assert not one.trained("stat_ut")
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_the_formal_training_goes_on_from_the_unlabelled_stage(dataset, monkeypatch):
+    one = experiment(dataset, seed=5)
+    before = one.network("ut").state_dict()
+    seen = {}
+
+    def spy(student, *_, **__):
+        seen.update({k: v.clone() for k, v in student.state_dict().items()})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("statkit.experiments.train_transfer", spy)
+    with pytest.raises(KeyboardInterrupt):
+        one.network("stat_rc_ut")
+    assert all(torch.equal(seen[name], before[name]) for name in before)
+
+
+def test_few_labels_are_so_many_a_class_and_the_teacher_keeps_all(dataset):
+    few = Experiment(dataset, replace(QUICK, labelled=2), device="cpu", progress=False)
+    chosen = few.training_clips("student")
+    assert (np.bincount(dataset.labels[chosen]) == 2).all()
+    assert set(chosen) <= set(few.split.train)
+    assert len(few.training_clips("teacher")) == len(few.training_clips("ut")) == 48
+    assert few._folder("teacher") == experiment(dataset)._folder("teacher")
+    assert few._folder("student") != experiment(dataset)._folder("student")
+
+
+def test_one_teacher_serves_every_resolution(dataset):
+    def folder(row, size):
+        frames = replace(QUICK.frames, lr_size=size)
+        return Experiment(dataset, replace(QUICK, frames=frames), device="cpu")._folder(row)
+
+    assert folder("teacher", (6, 8)) == folder("teacher", (12, 16)) != folder("teacher", (12, 12))
+    assert folder("student", (6, 8)) != folder("student", (12, 16))
+
+
+def test_a_fitted_head_answers_as_the_probe(dataset):
+    one = experiment(dataset)
+    network = one._new("teacher", pretrained=False)
+    source, train = one.source("teacher"), one.split.train
+    start_as_probe(network, source, one.store, train)
+    found = evaluate(network, source, one.store, one.split.test)
+    assert torch.allclose(found.weights, torch.full_like(found.weights, 1 / 8))
+    features = [evaluate(network, source, one.store, c).features.mean(1) for c in one.split]
+    labels = [dataset.labels[clips] for clips in one.split]
+    probe = linear_probe(features[0], labels[0], features[1], labels[1])
+    assert (found.prec1, found.prec5) == pytest.approx(probe)
+
+
+def test_the_fused_answer_is_the_mean_of_the_probabilities(dataset):
+    one = experiment(dataset)
+    parts = [one.evaluate(row).logits.softmax(1) for row in ("student", "flow")]
+    fused = one.evaluate("two_stream").logits
+    assert torch.allclose(fused.softmax(1), (parts[0] + parts[1]) / 2, atol=1e-5)
+
+
+def test_a_live_teacher_is_one_switch_and_its_runs_are_kept_apart(dataset):
+    kept = experiment(dataset)
+    live = experiment(dataset, live_teacher=True)
+    epochs = replace(QUICK.recipe, epochs=20)
+    kept.setting = live.setting = replace(QUICK, recipe=epochs)
+    kept.network = live.network = lambda row: kept._new(row, pretrained=False)
+    assert isinstance(kept.teacher("stat"), KeptTargets)
+    assert isinstance(live.teacher("stat"), LiveTeacher)
+    folders = [{row: of._folder(row) for row in TABLE_3} for of in (kept, live)]
+    apart = {row for row in TABLE_3 if folders[0][row] != folders[1][row]}
+    assert apart == {"sat", "tat", "stat"}

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from statkit.losses import STATLoss, sat_loss, tat_loss
+from statkit.losses import STATLoss, kd_loss, sat_loss, tat_loss, teacher_trust
 
 
 def naive(student, teacher, weights, reduction):
@@ -114,7 +114,55 @@ def test_equation_4_is_the_weighted_sum_and_reports_its_parts():
     tat = tat_loss([student.tam.fc1, student.tam.fc2], [teacher.tam.fc1, teacher.tam.fc2])
     assert parts.total.item() == pytest.approx((0.5 * ce + 0.3 * sat + 0.2 * tat).item())
     assert parts.values() == pytest.approx(
-        {"total": parts.total.item(), "ce": ce.item(), "sat": sat.item(), "tat": tat.item()}
+        {
+            "total": parts.total.item(),
+            "ce": ce.item(),
+            "sat": sat.item(),
+            "tat": tat.item(),
+            "kd": 0,
+        }
+    )
+
+
+def test_distillation_by_hand():
+    student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[4 * math.log(3), 0.0]])
+    # At temperature 4 the teacher says 3/4 and 1/4, the student 1/2 and 1/2.
+    divergence = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)
+    assert kd_loss(student, teacher).item() == pytest.approx(16 * divergence, rel=1e-5)
+    assert kd_loss(teacher, teacher).item() == pytest.approx(0, abs=1e-6)
+    alone = STATLoss(ce=0, sat=0, tat=0, kd=1)
+    fake = [
+        SimpleNamespace(**{**vars(output(1)), "logits": values}) for values in (student, teacher)
+    ]
+    assert alone(fake[0], None, fake[1]).total.item() == pytest.approx(16 * divergence, rel=1e-5)
+
+
+def test_trust_follows_the_teachers_answer_and_its_temporal_weights():
+    logits = torch.log(torch.tensor([[0.9, 0.1], [0.2, 0.8]]))
+    weights = torch.tensor([[0.75, 0.25, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    trust = teacher_trust(logits, weights, torch.tensor([0, 0]))
+    assert trust.clips.tolist() == pytest.approx([0.9, 0.2])
+    assert trust.frames.tolist() == pytest.approx([2.7, 0.9, 0, 0, 0.2, 0.2, 0.2, 0.2])
+    without_label = teacher_trust(logits, weights)
+    assert without_label.clips.tolist() == pytest.approx([0.9, 0.8])
+    sure = teacher_trust(torch.tensor([[99.0, 0.0]]), torch.full((1, 4), 0.25), torch.tensor([0]))
+    assert sure.clips.tolist() == [1] and sure.frames.tolist() == [1] * 4
+
+
+def test_a_sample_without_trust_teaches_nothing():
+    student, teacher = maps((4, 3, 4), seed=1), maps((4, 3, 4), seed=2)
+    trust = torch.tensor([1.0, 0, 2, 0], dtype=torch.float64)
+    one = [sat_loss([student[0][i : i + 1]], [teacher[0][i : i + 1]]) for i in (0, 2)]
+    found = sat_loss(student, teacher, trust=trust)
+    assert found.item() == pytest.approx((one[0] + 2 * one[1]).item() / 4)
+    confident = STATLoss(confident=True)
+    fair = STATLoss()
+    pupil, sure = output(1), output(2)
+    sure.logits = 99 * torch.nn.functional.one_hot(torch.arange(4), 12).float()
+    sure.tam.weights = torch.full((4, 8), 1 / 8)
+    labels = torch.arange(4)
+    assert confident(pupil, labels, sure).total.item() == pytest.approx(
+        fair(pupil, labels, sure).total.item()
     )
 
 

@@ -32,6 +32,15 @@ def test_without_blur_and_noise_it_is_the_area_average(rng, shape, size):
     assert np.abs(to_low_res(frames, size, blur=0, noise=0) - expected).max() <= 0.501
 
 
+@pytest.mark.parametrize("shape", [(50, 67), (113, 201), (12, 16)])
+def test_each_frame_is_degraded_alone(rng, shape):
+    frames = rng.integers(0, 256, (5, *shape, 3), dtype=np.uint8)
+    for blur in (0, 0.25):
+        together = to_low_res(frames, blur=blur, noise=0)
+        alone = [to_low_res(frames[i : i + 1], blur=blur, noise=0)[0] for i in range(5)]
+        assert np.array_equal(together, alone)
+
+
 def test_blur_is_a_gaussian_in_low_resolution_pixels(rng):
     frames = rng.integers(0, 256, (1, 48, 64, 3), dtype=np.uint8)
     light = frames.astype(float)

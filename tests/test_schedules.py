@@ -1,6 +1,6 @@
 import pytest
 
-from statkit.schedules import rolling_weights, warmup_step_rate
+from statkit.schedules import SCHEDULES, inner_weights, rolling_weights, warmup_step_rate
 
 
 def test_the_papers_four_phases_of_ten_epochs():
@@ -29,3 +29,25 @@ def test_the_papers_learning_rate():
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert rates[5:20] == pytest.approx([1.0] * 15)
     assert rates[20:40] == pytest.approx([0.1] * 20) and rates[40:] == pytest.approx([0.01] * 10)
+
+
+def test_the_rows_of_table_1():
+    for schedule in SCHEDULES:
+        for epoch in (0, 13, 49):
+            found = inner_weights(schedule, epoch, 50)
+            assert sum(found.sat) == pytest.approx(1) and sum(found.tat) == pytest.approx(1)
+    assert inner_weights("rolling", 13, 50) == rolling_weights(13)
+    assert inner_weights("rolling", 5, 20) == rolling_weights(13)
+    assert inner_weights("last", 3, 20).sat == (0, 0, 0, 1)
+    assert inner_weights("increasing", 0, 20).sat == pytest.approx([n / 15 for n in (1, 2, 4, 8)])
+    with pytest.raises(ValueError, match="'sideways'"):
+        inner_weights("sideways", 0, 20)
+
+
+def test_a_schedule_of_ones_own():
+    phases = ((2, 0, 0, 0), (1, 1, 1, 1))
+    assert inner_weights(phases, 9, 20).sat == (1, 0, 0, 0)
+    assert inner_weights(phases, 10, 20).sat == (0.25,) * 4
+    assert inner_weights(phases, 19, 20).tat == (0.5, 0.5)
+    with pytest.raises(ValueError, match="four weights"):
+        inner_weights(((1, 2, 3),), 0, 20)

@@ -1,0 +1,113 @@
+"""A data set: clips with labels and splits, whether they are generated, a folder of one's own, or
+UCF101. PyTorch is not needed to know one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .frames import FrameSettings
+
+
+class DatasetError(ValueError):
+    """A folder that is not a usable data set; the message says what is missing."""
+
+
+class Split(NamedTuple):
+    """int64 clip numbers of one official split."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What generated clips know of themselves.
+
+    boxes float32 ``[N, T, 4]`` (x0, y0, x1, y1 in pixels), intervals int64 ``[N, 2]`` (first frame
+    of the action, one past its last), masks as packed bits; ``mask(i)`` is bool ``[T, H, W]``.
+    """
+
+    boxes: np.ndarray
+    intervals: np.ndarray
+    packed: np.ndarray
+    size: tuple[int, int]
+
+    def mask(self, clip: int) -> np.ndarray:
+        height, width = self.size
+        bits = np.unpackbits(self.packed[clip], axis=-1, count=height * width)
+        return bits.reshape(-1, height, width).astype(bool)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The frames of a prepared set: ``folder`` holds ``hr.npy`` and ``lr.npy``, made as
+    ``settings`` say, a row a clip."""
+
+    folder: Path
+    settings: FrameSettings
+
+    @cached_property
+    def hr(self) -> np.ndarray:
+        return load_frames(self.folder, "hr")
+
+
+@dataclass(frozen=True)
+class VideoDataset:
+    """Clips with labels and splits.
+
+    Attributes:
+        name: for captions.
+        root: folder that the clip names are relative to.
+        classes: class names; a label is a position in it.
+        names: ``Class/clip.ext``, N of them.
+        labels, num_frames: int64 ``[N]``.
+        splits: official splits by number, from 1.
+        generated: whether the clips are computer-generated; figures then say so.
+        fingerprint: changes with any clip, label or split.
+        truth: where the actor is and when the action, if known.
+        prepared: its frames, where they were made beforehand.
+    """
+
+    name: str
+    root: Path
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: np.ndarray
+    num_frames: np.ndarray
+    splits: dict[int, Split]
+    generated: bool
+    fingerprint: str
+    truth: Truth | None = None
+    prepared: Prepared | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def path(self, clip: int) -> Path:
+        return self.root / self.names[clip]
+
+    def split(self, number: int = 1) -> Split:
+        """The official split, or DatasetError naming those there are."""
+        if number not in self.splits:
+            raise DatasetError(f"{self.name} has no split {number}, only {sorted(self.splits)}")
+        return self.splits[number]
+
+
+def load_frames(folder: Path, side: str) -> np.ndarray:
+    """uint8 ``[N, T, H, W, 3]``, memory-mapped: the "hr" or "lr" frames that lie in a folder.
+
+    Raises:
+        DatasetError: they are not there.
+    """
+    file = folder / f"{side}.npy"
+    if not file.is_file():
+        raise DatasetError(
+            f"the {side.upper()} frames are asked for, and {file} is not there: put it back, or "
+            f"delete {folder} and run the same command (or statkit prepare) to make it again"
+        )
+    return np.load(file, mmap_mode="r")

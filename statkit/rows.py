@@ -1,0 +1,116 @@
+"""The ways to train, as data: every row of the paper's tables, and the baselines beside them.
+
+A new row is a line here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+THIRDS = (1 / 3, 1 / 3, 1 / 3)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to train.
+
+    Attributes:
+        title: as figures and tables print it.
+        weights: W_CE, W_SAT, W_TAT of Equation 4.
+        side: what the network sees: "hr", "lr", or "flow", optical flow of the LR frames.
+        inner: weights of the blocks and layers, by name, or phases of one's own
+            (:func:`statkit.schedules.inner_weights`).
+        length: how many times the setting's epochs.
+        most: at most so many epochs.
+        start: row whose trained weights this one starts from; from nothing (or the pretrained
+            backbone) when None.
+        kd: weight of Hinton's distillation of the answers.
+        confident: whether the teacher is followed as far as it can be trusted
+            (:func:`statkit.losses.teacher_trust`).
+        power, distance: of the attention maps (Equation 1) and between them (Equation 2); as the
+            setting's reading says when None.
+        size: what LR frames are enlarged to: None, as the setting says; "hr", the teacher's size;
+            "lr", not at all.
+        small_stem: no striding before the first block.
+        fuses: rows whose class probabilities are averaged; nothing is trained.
+    """
+
+    title: str
+    weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
+    side: str = "lr"
+    inner: str | tuple[tuple[float, ...], ...] = "equal"
+    length: float = 1
+    most: int | None = None
+    start: str | None = None
+    kd: float = 0.0
+    confident: bool = False
+    power: int | None = None
+    distance: str | None = None
+    size: str | None = None
+    small_stem: bool = False
+    fuses: tuple[str, ...] = ()
+
+    @property
+    def transfers(self) -> bool:
+        """Whether a teacher is asked."""
+        return self.weights[1] + self.weights[2] + self.kd > 0
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels are read; the unlabelled stage (Section 3.3.1) has none."""
+        return self.weights[0] > 0
+
+
+ROWS = {
+    "teacher": Row("Teacher (HR)", side="hr"),
+    "student": Row("Student"),
+    # Table 3.
+    "sat": Row("SAT", (1 / 2, 1 / 2, 0)),
+    "tat": Row("TAT", (1 / 2, 0, 1 / 2)),
+    "stat": Row("SAT+TAT", THIRDS),
+    "stat_rc": Row("SAT+TAT+rc", THIRDS, inner="rolling"),
+    "ut": Row("ut alone", (0, 1 / 2, 1 / 2), most=10),
+    "stat_ut": Row("SAT+TAT+ut", THIRDS, start="ut"),
+    "stat_rc_ut": Row("SAT+TAT+rc+ut", THIRDS, inner="rolling", start="ut"),
+    # Table 1: overall weights, weights of blocks and layers.
+    "stat_1_4_2": Row("1/7-4/7-2/7, equal", (1 / 7, 4 / 7, 2 / 7)),
+    "stat_4_1_2": Row("4/7-1/7-2/7, increasing", (4 / 7, 1 / 7, 2 / 7), inner="increasing"),
+    "stat_increasing": Row("1/3 each, increasing", THIRDS, inner="increasing"),
+    "stat_last": Row("1/3 each, last only", THIRDS, inner="last"),
+    # Beyond the paper.
+    "stat_confident": Row("SAT+TAT, confident", THIRDS, confident=True),
+    "kd": Row("KD", (1 / 2, 0, 0), kd=1 / 2),
+    "stat_kd": Row("SAT+TAT+KD", (1 / 4, 1 / 4, 1 / 4), kd=1 / 4),
+    "at": Row("AT (p = 2)", (1 / 2, 1 / 2, 0), power=2, distance="sum"),
+    "stat_all": Row(
+        "SAT+TAT+KD+rc+ut, confident",
+        (1 / 4, 1 / 4, 1 / 4),
+        inner="rolling",
+        start="ut",
+        kd=1 / 4,
+        confident=True,
+    ),
+    # With more time, or another start: the fair baselines, and transfer on their terms.
+    "student_converged": Row("Student, 3x epochs", length=3),
+    "stat_converged": Row("SAT+TAT, 3x epochs", THIRDS, length=3),
+    "stat_1_4_2_converged": Row("1/7-4/7-2/7, 3x epochs", (1 / 7, 4 / 7, 2 / 7), length=3),
+    "stat_staged": Row("SAT+TAT after Student", THIRDS, start="student"),
+    "student_from_teacher": Row("Student from the teacher's weights", start="teacher"),
+    "stat_from_teacher": Row("SAT+TAT from the teacher's weights", THIRDS, start="teacher"),
+    # How the 12x16 frame meets the network's strides.
+    "student_native": Row("Student, 12x16 as it is", size="lr"),
+    "student_stem": Row("Student, 12x16, small stem", size="lr", small_stem=True),
+    "stat_stem": Row("SAT+TAT, 12x16, small stem", THIRDS, size="lr", small_stem=True),
+    "student_full": Row("Student, enlarged to HR", size="hr"),
+    # Two streams (Table 4).
+    "flow": Row("Flow", side="flow"),
+    "flow_stat": Row("Flow, SAT+TAT", THIRDS, side="flow"),
+    "two_stream": Row("RGB + flow", fuses=("student", "flow")),
+    "two_stream_stat": Row("RGB + flow, SAT+TAT", fuses=("stat", "flow_stat")),
+}
+PROBES = {"linear_probe_hr": "Linear probe (HR)", "linear_probe": "Linear probe"}
+TITLES = {name: row.title for name, row in ROWS.items()} | PROBES
+
+TABLE_1 = ("stat_1_4_2", "stat_4_1_2", "stat", "stat_increasing", "stat_last", "stat_rc")
+TABLE_2 = ("student", "stat")
+TABLE_3 = ("teacher", "student", "sat", "tat", "stat")
