@@ -1,0 +1,322 @@
+"""The claims of the paper, each with what our runs say of it; ``CLAIMS.md`` is generated from here.
+
+A claim is a difference between rows. It counts as reproduced where the 95 % interval of the paired
+difference over seeds and splits lies above 0, and as not reproduced otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from .results import Estimate, Result, estimate, gain, values_of
+from .rows import TITLES
+from .tables import TABLES, lines_of, markdown, signed
+
+Runs = Sequence[Result]
+WITH = "--recipe paper --splits 1 2 3"
+ELSEWHERE = f"statkit tables --table 3 --data UCF101 --backbone resnet34 {WITH}"
+HMDB = f"statkit tables --table 4 --data HMDB51 --backbone r2plus1d_34 {WITH}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper says, where, where it is shown here, and the difference that tests it.
+
+    test: runs -> estimate in the unit named, or ValueError where the runs do not hold it; None
+    where it cannot be tested with what is here, and then ``reason`` says why, and how it can.
+    truth: whether it takes clips of which actor and action are known.
+    """
+
+    words: str
+    place: str
+    shown: str
+    test: Callable[[Runs], Estimate] | None = None
+    unit: str = "points"
+    reason: str = ""
+    truth: bool = False
+
+
+def _rows(row: str, baseline: str, what: str = "prec1", table: str = "3") -> Callable:
+    def test(runs: Runs) -> Estimate:
+        runs = [run for run in runs if run.table == table]
+        return gain([run for run in runs if getattr(run, what) is not None], row, baseline, what)
+
+    return test
+
+
+def _gain_shrinks(runs: Runs) -> Estimate:
+    """The gain at 6x8 less the gain at 24x32, seed by seed."""
+    gains = {}
+    for size in ("6x8", "24x32"):
+        here = [run for run in runs if run.table == "2" and run.resolution == size]
+        after, before = values_of(here, "stat"), values_of(here, "student")
+        gains[size] = {key: after[key] - before[key] for key in after.keys() & before.keys()}
+    both = sorted(gains["6x8"].keys() & gains["24x32"].keys())
+    if not both:
+        raise ValueError("no seed was run at both 6x8 and 24x32")
+    return estimate([gains["6x8"][key] - gains["24x32"][key] for key in both])
+
+
+class NotReached(ValueError):
+    """No run is long enough to compare with; the message says by how much."""
+
+
+def _at_equal_time(row: str, teacher: bool) -> Callable:
+    """A row of Table 3 against the plain student after as many seconds, interpolated seed by seed
+    between its two lengths.
+
+    A row's seconds are the least of its runs: each does the same work, and what else a machine
+    does only adds to it.
+
+    Args:
+        teacher: whether the teacher's training counts as the row's own.
+    """
+
+    def test(runs: Runs) -> Estimate:
+        runs = [run for run in runs if run.table == "3"]
+        names = (row, "teacher", "student", "student_converged")
+        of = {name: values_of(runs, name) for name in names}
+        both = of[row].keys() & of["student"].keys() & of["student_converged"].keys()
+        if not both or not of["teacher"]:
+            raise ValueError(f"no seed has {', '.join(names)}")
+        least = {name: min(values_of(runs, name, "seconds").values()) for name in names}
+        spent = least[row] + teacher * least["teacher"]
+        short, long = least["student"], least["student_converged"]
+        if spent > long:
+            raise NotReached(f"it takes {spent:.0f} s, the longest plain student {long:.0f} s")
+        # The plain student has no less than its own time.
+        way = (spent - short) / (long - short) if spent > short else 0.0
+
+        def plain(key) -> float:
+            return (1 - way) * of["student"][key] + way * of["student_converged"][key]
+
+        return estimate([of[row][key] - plain(key) for key in sorted(both)])
+
+    return test
+
+
+def _finds_the_action(runs: Runs) -> Estimate:
+    """The teacher's temporal attention inside the action, less what equal weights have there."""
+    teachers = [run for run in runs if run.row == "teacher" and run.in_action is not None]
+    shares = {run.seed: 100 * (run.in_action - run.in_action_blind) for run in teachers}
+    if not shares:
+        raise ValueError("the true action interval is not known")
+    return estimate(list(shares.values()))
+
+
+CLAIMS = (
+    Claim("Transfer helps the student", "Table 3", "lesson 4", _rows("stat", "student")),
+    Claim(
+        "... also against a plain student trained to convergence, both three times as long",
+        "not in the paper",
+        "lesson 4",
+        _rows("stat_converged", "student_converged"),
+    ),
+    Claim(
+        "... with four times the weight on SAT and twice on TAT (1/7-4/7-2/7), as long",
+        "not in the paper",
+        "lesson 4",
+        _rows("stat_1_4_2_converged", "student_converged"),
+    ),
+    Claim(
+        "... at equal wall-clock time, where there is a teacher already",
+        "not in the paper",
+        "lesson 4",
+        _at_equal_time("stat", teacher=False),
+    ),
+    Claim(
+        "... at equal wall-clock time, the teacher's training counted",
+        "not in the paper",
+        "lesson 4",
+        _at_equal_time("stat", teacher=True),
+    ),
+    Claim("SAT alone helps", "Table 3", "lesson 4", _rows("sat", "student")),
+    Claim("TAT alone helps", "Table 3", "lesson 4", _rows("tat", "student")),
+    Claim("SAT helps more than TAT", "Table 3", "lesson 4", _rows("sat", "tat")),
+    Claim("Both help more than SAT alone", "Table 3", "lesson 4", _rows("stat", "sat")),
+    Claim("Both help more than TAT alone", "Table 3", "lesson 4", _rows("stat", "tat")),
+    Claim(
+        "Rolling weights beat fixed ones",
+        "Table 1",
+        "lesson 5",
+        _rows("stat_rc", "stat", table="1"),
+    ),
+    Claim(
+        "Equal weights beat increasing ones",
+        "Table 1",
+        "lesson 5",
+        _rows("stat", "stat_increasing", table="1"),
+    ),
+    Claim(
+        "Copying the last block and layer only is worse",
+        "Table 1",
+        "lesson 5",
+        _rows("stat", "stat_last", table="1"),
+    ),
+    Claim("The unlabelled stage adds to it", "Table 3", "lesson 8", _rows("stat_rc_ut", "stat_rc")),
+    Claim(
+        "Everything together beats the plain student",
+        "Table 3",
+        "lesson 4",
+        _rows("stat_rc_ut", "student"),
+    ),
+    Claim(
+        "The gain shrinks as resolution grows (6x8 less 24x32)",
+        "Table 2",
+        "lesson 7",
+        _gain_shrinks,
+    ),
+    Claim(
+        "Classes lie further apart after transfer (nearest neighbours in the embedding)",
+        "Figure 6",
+        "lesson 6",
+        _rows("stat", "student", "neighbours"),
+    ),
+    Claim(
+        "The student's attention moves to the actor (last block, 1 is blind)",
+        "Figure 5",
+        "lesson 4",
+        _rows("stat", "student", "on_actor"),
+        unit="times the mean",
+        truth=True,
+    ),
+    Claim(
+        "The temporal attention finds the action (teacher, over equal weights)",
+        "Section 3.1.2",
+        "lesson 3",
+        _finds_the_action,
+        truth=True,
+    ),
+    Claim(
+        "42.79 to 46.66 % on UCF101, 48.03 % with rc and ut (ResNet-34)",
+        "Table 3",
+        "",
+        reason=f"needs all of UCF101 and days of a GPU: `{ELSEWHERE}`",
+    ),
+    Claim(
+        "48.95 to 54.92 % on UCF101 (R(2+1)D-18)",
+        "Table 3",
+        "",
+        reason="the same command with `--backbone r2plus1d_18`",
+    ),
+    Claim(
+        "58.12 % on HMDB51 with two streams (R(2+1)D-34)",
+        "Table 4",
+        "",
+        reason=f"needs HMDB51 and its pretraining: `{HMDB}`",
+    ),
+)
+
+
+def verdict(found: Estimate) -> str:
+    """In words: whether the interval of a difference lies above 0."""
+    if found.runs < 2:
+        return "one run only"
+    if found.mean - found.half_width > 0:
+        return "reproduced"
+    if found.mean + found.half_width < 0:
+        return "not reproduced: the opposite"
+    return "not reproduced: the interval holds 0"
+
+
+def ledger(sets: dict[str, Iterable[Result]]) -> str:
+    """``CLAIMS.md``: a line a claim, two columns a set of runs.
+
+    Args:
+        sets: name as in the heading -> runs.
+    """
+    sets = {name: list(runs) for name, runs in sets.items()}
+    heads = [cell for name in sets for cell in (f"{name}: ours", "verdict")]
+    rows = [["claim", "paper", "shown in", *heads]]
+    rows.append(["---"] * len(rows[0]))
+    for claim in CLAIMS:
+        cells = [claim.words, claim.place, claim.shown]
+        for runs in sets.values():
+            cells += _evidence(claim, runs)
+        rows.append(cells)
+    text = HEADING + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return text + "".join(_tables(name, runs) for name, runs in sets.items())
+
+
+def _tables(name: str, runs: Runs) -> str:
+    """The tables that the runs fill, ours beside the paper's."""
+    parts = [f"\n## Tables on {name}\n"]
+    for key, table in TABLES.items():
+        here = [run for run in runs if run.table == key]
+        if here:
+            against = TITLES[table.baseline]
+            note = f"Gains are paired differences to {against}; {', '.join(_made(here))}."
+            parts.append(f"\n**{table.title}.** {note}\n\n{_table(here, key)}")
+    return "".join(parts)
+
+
+def _table(runs: Runs, key: str) -> str:
+    """The lines of one table; rows that it does not ask for come last."""
+    table = TABLES[key]
+    more = [row for row in TITLES if row not in table.rows]
+    return markdown(lines_of(runs, [*table.rows, *more], baseline=table.baseline, table=key))
+
+
+def fill_in(text: str, sets: dict[str, Iterable[Result]]) -> str:
+    """A text with its tables as the runs have them now.
+
+    A table stands between the lines ``<!-- NAME, table KEY -->`` and ``<!-- end -->``; NAME is one
+    of ``sets``.
+    """
+
+    def table(place: re.Match) -> str:
+        name, key = place["name"], place["key"]
+        here = [run for run in sets[name] if run.table == key]
+        return f"{place['head']}\n{_table(here, key)}{place['tail']}"
+
+    return PLACE.sub(table, text)
+
+
+PLACE = re.compile(
+    r"(?P<head><!-- (?P<name>[^,>]+), table (?P<key>\w+) -->\n).*?(?P<tail>\n<!-- end -->)",
+    re.DOTALL,
+)
+
+
+def _made(runs: Runs) -> list[str]:
+    """What made the numbers: backbones, seeds, splits, devices."""
+    seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
+    splits = ", ".join(str(split) for split in sorted({run.split for run in runs}))
+    return [
+        f"backbone {' and '.join(sorted({run.backbone for run in runs}))}",
+        f"seeds {seeds}",
+        f"split {splits}",
+        f"on {' and '.join(sorted({run.device for run in runs}))}",
+    ]
+
+
+def _evidence(claim: Claim, runs: Runs) -> list[str]:
+    if claim.test is None:
+        return ["", f"cannot be tested here: {claim.reason}"]
+    if claim.truth and all(run.on_actor is None for run in runs):
+        return ["", "cannot be tested here: actor and action are not known of these clips"]
+    try:
+        found = claim.test(runs)
+    except NotReached as error:
+        return ["", f"cannot be tested here: {error}"]
+    except ValueError:
+        number = claim.place.removeprefix("Table ") if claim.place in PLACES else "3"
+        return ["", f"cannot be tested here: not run; `statkit tables --table {number} --data ...`"]
+    if claim.unit == "points":
+        return [f"{signed(found)}, {found.runs} runs", verdict(found)]
+    return [f"{found.mean:+.2f} ± {found.half_width:.2f}, {found.runs} runs", verdict(found)]
+
+
+PLACES = ("Table 1", "Table 2", "Table 4")
+HEADING = """# The paper's claims, and what our runs say
+
+Generated by `statkit claims` from the runs in `figures/results/`; do not edit by hand. Differences
+are paired by seed and split, in points of prec@1 unless the line says otherwise, with 95 %
+intervals. *Reproduced* means that the interval lies above 0. The paper's numbers are on UCF101 and
+HMDB51 whole. At equal wall-clock time the plain student is interpolated between its two lengths; a
+row takes the seconds of its fastest run (without what all rows share: reading clips, and the
+teacher's one look at every view).
+
+"""

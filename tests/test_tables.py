@@ -1,0 +1,138 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from subprocess import DEVNULL
+
+import pytest
+import torch
+
+from data_prep.demo import VERSION
+from statkit.cli import main
+from statkit.results import Result, read_results
+from statkit.rows import ROWS, TITLES
+from statkit.settings import DEMO
+from statkit.tables import TABLES, latex, lines_of, markdown, plan, shipped
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "24x32", "--batch-size", "16"]
+
+
+def run(row, seed, prec1, resolution="12x16", labelled=None):
+    return Result(
+        row, "demo", resolution, seed, 1, prec1, 90, 20, 1.0, "cpu", "f", labelled=labelled
+    )
+
+
+def test_every_row_of_every_table_is_a_row():
+    for table in TABLES.values():
+        assert set(table.rows) <= set(ROWS) and table.baseline in table.rows
+
+
+def test_a_plan_has_one_job_a_seed_and_split(dataset):
+    dataset = replace(dataset, splits={1: dataset.split(1), 2: dataset.split(1)})
+    jobs = plan("2", dataset, DEMO, [0, 1, 2], [1, 2])
+    assert len(jobs) == 6 and all(len(job) == 8 for job in jobs)
+    assert {setting.frames.lr_size for setting in jobs[0].settings} == set(TABLES["2"].sizes)
+    few = plan("labels", dataset, DEMO, [0], [1])[0].settings
+    assert [setting.labelled for setting in few] == [4, 16, 64, None]
+    # 48 training clips of 12 classes: 4 a class is all of them, so no more epochs.
+    assert few[0].student_epochs == DEMO.recipe.epochs and few[3].student_epochs is None
+    with pytest.raises(ValueError, match="no table '7'"):
+        plan("7", dataset, DEMO, [0], [1])
+    with pytest.raises(ValueError, match="no row nonsense"):
+        plan("3", dataset, DEMO, [0], [1], ["nonsense"])
+
+
+def test_lines_pair_seeds_at_the_same_resolution_and_labels():
+    runs = [run("student", s, v) for s, v in enumerate((40, 50))]
+    runs += [run("stat", s, v) for s, v in enumerate((45, 57, 99))]
+    runs += [run("student", 0, 10, "6x8"), run("stat", 0, 13, "6x8")]
+    runs += [run("stat", 0, 1, labelled=4)]
+    lines = lines_of(runs, ("student", "stat"), table="2")
+    assert [(line.title, line.resolution) for line in lines] == [
+        (TITLES["student"], "6x8"),
+        (TITLES["student"], "12x16"),
+        (TITLES["stat"], "6x8"),
+        (TITLES["stat"], "12x16, 4 labels a class"),
+        (TITLES["stat"], "12x16"),
+    ]
+    whole = lines[-1]
+    assert whole.prec1.mean == pytest.approx(67) and whole.prec1.runs == 3
+    assert whole.gain.mean == pytest.approx(6) and whole.gain.runs == 2
+    assert lines[2].gain.mean == pytest.approx(3) and lines[3].gain is None
+    assert whole.paper == 46.66 and lines[0].paper == 32.24 and lines[0].gain is None
+
+
+def test_markdown_and_latex_hold_the_same_numbers():
+    runs = [run("student", s, v) for s, v in enumerate((40, 50))]
+    runs += [run("stat", s, v) for s, v in enumerate((35, 47))]
+    lines = lines_of(runs, ("student", "stat"))
+    text, code = markdown(lines), latex(lines, "A title")
+    assert text.count("\n") == 4 and "−4.0 ± 12.7" in text and "42.79" in text
+    assert r"$-$4.0 $\pm$ 12.7" in code and r"\caption{A title}" in code
+    assert code.count(r"\\") == 3 and "%" not in code.replace(r"\%", "")
+
+
+def grid(out, seeds=("0", "1"), **options):
+    words = ["tables", "--data", str(options.pop("data")), *SMALL, "--device", "cpu"]
+    return [*words, "--rows", "student", "stat", "--seeds", *seeds, "--out", str(out)]
+
+
+def columns(file):
+    with file.open(newline="") as lines:
+        return [
+            {name: value for name, value in line.items() if name != "seconds"}
+            for line in csv.DictReader(lines)
+        ]
+
+
+def kill_in_training(row, words, cache, **how):
+    """Start a command and kill it when a run of ``row`` has done an epoch, and not yet all."""
+    with subprocess.Popen(words, **how, stdout=DEVNULL, stderr=DEVNULL) as process:
+        while process.poll() is None and not list(cache.glob(f"runs/{row}-*/checkpoint.pt")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    [checkpoint] = cache.glob("runs/*/checkpoint.pt")
+    done = torch.load(checkpoint, weights_only=True)["epoch"]
+    assert checkpoint.parent.name.startswith(f"{row}-") and 0 < done < 4
+
+
+def test_a_grid_killed_twice_ends_in_the_same_table(demo_folder, tmp_path, capsys):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    for name, killed in (("alone", ()), ("killed", ("student", "stat"))):
+        out, cache = tmp_path / name, tmp_path / f"cache-{name}"
+        words = [sys.executable, "-m", "statkit.cli", *grid(out, data=demo_folder)]
+        words += ["--epochs", "4"]
+        own = environment | {"STATKIT_CACHE": str(cache)}
+        for row in killed:
+            kill_in_training(row, words, cache, env=own, cwd=tmp_path)
+        subprocess.run(words, env=own, cwd=tmp_path, check=True, capture_output=True)
+    assert columns(tmp_path / "alone" / "table_3.csv") == columns(tmp_path / "killed/table_3.csv")
+    runs = read_results(tmp_path / "alone" / "table_3.csv")
+    assert [(r.seed, r.row) for r in runs] == [(s, r) for s in (0, 1) for r in ("student", "stat")]
+    assert all(r.table == "3" for r in runs)
+    for suffix in (".md", ".tex", ".png", ".json"):
+        assert (tmp_path / "alone" / f"table_3{suffix}").stat().st_size > 200
+
+
+def test_a_grid_over_dask_is_the_same(demo_folder, tmp_path, capsys):
+    pytest.importorskip("distributed")
+    assert main([*grid(tmp_path / "here", ("0",), data=demo_folder)]) == 0
+    spread = [*grid(tmp_path / "dask", ("0",), data=demo_folder), "--dask", "local"]
+    assert main([*spread, "--workers", "1"]) == 0
+    assert columns(tmp_path / "here/table_3.csv") == columns(tmp_path / "dask/table_3.csv")
+    assert "Dask: 1 workers" in capsys.readouterr().out
+
+
+def test_shipped_runs_are_found_by_the_name_of_their_clips(dataset):
+    """The lessons draw tables from them; clips of another version or make have none."""
+    for name in ("1", "2", "3", "labels"):
+        assert {run.row for run in shipped(f"demo-v{VERSION}", name)} >= set(TABLES[name].rows[:2])
+    assert {"teacher", "student", "stat"} <= {run.row for run in shipped("clips_160x120", "3")}
+    assert shipped(dataset.name, "3") == []
