@@ -6,20 +6,32 @@ the executed notebook keeps the last picture. Nothing here trains or decodes.
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from html import escape
+from threading import RLock
 
+import cv2
 import ipywidgets
+import numpy as np
+import traitlets
+from IPython import get_ipython
 from IPython.display import HTML, Image, display
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .progress import HEADLESS
 
 ERROR_CLASS = "statkit-widget-error"
+PAUSE = 0.005  # seconds in which values that are already on their way overtake a drawing
+LOOK = {"style": {"description_width": "14em"}, "layout": {"width": "34em"}}
+# Filter and level at which a figure of frames takes half the time that it takes otherwise.
+PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
 
 
 @dataclass(frozen=True)
@@ -41,8 +53,7 @@ class Slider:
             max=self.greatest,
             step=self.step,
             description=self.label,
-            style={"description_width": "14em"},
-            layout={"width": "34em"},
+            **LOOK,
         )
 
     def ends(self) -> tuple:
@@ -51,19 +62,19 @@ class Slider:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few named values."""
+    """One of a few named values: buttons, because JupyterLab takes the arrow keys of a list away
+    to walk through cells."""
 
     label: str
     options: Sequence
     value: object
 
     def widget(self) -> ipywidgets.Widget:
-        return ipywidgets.Dropdown(
+        return ipywidgets.ToggleButtons(
             options=list(self.options),
             value=self.value,
             description=self.label,
-            style={"description_width": "14em"},
-            layout={"width": "34em"},
+            style={**LOOK["style"], "button_width": "auto"},
         )
 
     def ends(self) -> tuple:
@@ -71,17 +82,125 @@ class Choice:
         return (values[0], values[-1])
 
 
-class Explorer:
-    """Controls with a picture under them. ``controls`` holds the widgets by name, ``values`` what
-    they say, ``figure`` what is shown, ``error`` what went wrong with the last drawing, if it did.
+@dataclass(frozen=True)
+class Toggle:
+    """Yes or no."""
+
+    label: str
+    value: bool
+
+    def widget(self) -> ipywidgets.Widget:
+        return ipywidgets.Checkbox(value=self.value, description=self.label, **LOOK)
+
+    def ends(self) -> tuple:
+        return (not self.value, self.value)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Numbers that always sum to 1; moving one scales the others. The drawing gets a tuple.
+
+    Args:
+        labels: one for each number.
+        value: not negative and not all 0; scaled to sum to 1.
     """
 
-    def __init__(self, draw: Callable[..., Figure], controls: dict[str, Slider | Choice]):
+    labels: Sequence[str]
+    value: Sequence[float]
+
+    def __post_init__(self):
+        fit = len(self.value) == len(self.labels) > 1
+        if not fit or min(self.value) < 0 or sum(self.value) <= 0:
+            raise ValueError(
+                f"shares are {len(self.labels)} numbers, none negative, not all 0; "
+                f"got {list(self.value)}"
+            )
+        object.__setattr__(self, "value", tuple(v / sum(self.value) for v in self.value))
+
+    def widget(self) -> ipywidgets.Widget:
+        return _SharesBox(self.labels, self.value)
+
+    def ends(self) -> tuple:
+        whole = np.eye(len(self.labels))
+        return (tuple(whole[0].tolist()), tuple(whole[-1].tolist()))
+
+
+class _SharesBox(ipywidgets.VBox):
+    """Sliders under one value, a tuple that sums to 1."""
+
+    STEP = 0.01
+    value = traitlets.Tuple()
+
+    def __init__(self, labels: Sequence[str], value: tuple[float, ...]):
+        self.sliders = [
+            ipywidgets.FloatSlider(value=share, max=1, step=self.STEP, description=label, **LOOK)
+            for label, share in zip(labels, value, strict=True)
+        ]
+        super().__init__(self.sliders, value=value)
+        self._settling = False
+        for slider in self.sliders:
+            slider.observe(self._moved, "value")
+
+    def _moved(self, change) -> None:
+        moved = self.sliders.index(change["owner"])
+        # A browser rounds what it is given to whole steps and says so: nobody moved anything.
+        rounded = abs(change["new"] - self.value[moved]) < self.STEP / 2
+        if not self._settling and not rounded:
+            self.value = rescale(self.value, moved, change["new"])
+
+    @traitlets.observe("value")
+    def _settle(self, _change) -> None:
+        if not hasattr(self, "_settling"):  # still being made
+            return
+        self._settling = True
+        for slider, share in zip(self.sliders, self.value, strict=True):
+            slider.value = share
+        self._settling = False
+
+
+def rescale(shares: Sequence[float], moved: int, to: float) -> tuple[float, ...]:
+    """One share set, the others scaled so that all sum to 1; equal where all others were 0."""
+    others = [0.0 if i == moved else share for i, share in enumerate(shares)]
+    if sum(others) <= 0:
+        others = [float(i != moved) for i in range(len(shares))]
+    left = (1 - to) / sum(others)
+    return tuple(to if i == moved else left * share for i, share in enumerate(others))
+
+
+Control = Slider | Choice | Toggle | Shares
+
+
+def _spare_the_collector() -> None:
+    """Now and then Python's garbage collector looks at every object of the process, which takes a
+    third of a second where PyTorch and Matplotlib are loaded: a picture that is late. What is
+    there now is mostly there to stay and is not looked at again before the next call; a figure's
+    few thousand objects take milliseconds."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+class Explorer:
+    """Controls with a picture under them.
+
+    ``controls`` holds the widgets by name, ``values`` what they say, ``figure`` the drawing of
+    these values, ``error`` what went wrong with it, if it did.
+
+    In a notebook values come faster than pictures while a slider is dragged. So a change only
+    marks the picture as old, and the event loop draws what the controls say once it gets to it.
+    """
+
+    _shown: dict[str, tuple[str, list[Explorer]]] = {}  # cell -> its run and what that showed
+    _drawing = RLock()  # Matplotlib is not made for two threads at a time
+
+    def __init__(self, draw: Callable[..., Figure], controls: dict[str, Control]):
         self.draw = draw
         self.controls = {name: control.widget() for name, control in controls.items()}
-        self.error: Exception | None = None
         self._handle = None  # outside Jupyter there is none
-        self.figure = draw(**self.values)
+        self._error: Exception | None = None
+        self._old, self._waiting = False, False
+        self._figure = draw(**self.values)
+        _spare_the_collector()
         for name, widget in self.controls.items():
             widget.add_class("statkit-control")
             widget.add_class(f"statkit-{name}")
@@ -91,23 +210,33 @@ class Explorer:
     def values(self) -> dict:
         return {name: widget.value for name, widget in self.controls.items()}
 
+    @property
+    def figure(self) -> Figure:
+        self._catch_up()
+        return self._figure
+
+    @property
+    def error(self) -> Exception | None:
+        self._catch_up()
+        return self._error
+
     def show(self) -> Explorer:
-        """Display controls and picture in the current cell."""
-        display(ipywidgets.VBox(list(self.controls.values())))
-        self._handle = display(render(self.figure), display_id=True)
+        """Display controls and picture in the current cell, in place of those of its last run."""
+        box = ipywidgets.VBox(list(self.controls.values()))
+        display(with_words(box, _said(self.controls)), raw=True)
+        self._handle = display(render(self._figure), display_id=True)
+        self._replace_the_last_run()
         return self
 
-    def _changed(self, _change) -> None:
-        try:
-            self.figure, self.error = self.draw(**self.values), None
-            picture = render(self.figure)
-        except Exception as error:  # the kernel lives on and the reader is told
-            self.error = error
-            picture = _message(error)
-        if self._handle:
-            self._handle.update(picture)
+    def close(self, heir: Explorer | None = None) -> None:
+        """Let go of the controls, but for those that the heir shows too; the picture stays."""
+        kept = heir.controls.values() if heir else ()
+        for widget in self.controls.values():
+            widget.unobserve(self._changed, "value")
+            if widget not in kept:
+                widget.close()
 
-    def check(self, controls: dict[str, Slider | Choice]) -> None:
+    def check(self, controls: dict[str, Control]) -> None:
         """Move every control to its ends and back; raise the first error a drawing met."""
         for name, control in controls.items():
             for value in (*control.ends(), control.value):
@@ -115,13 +244,53 @@ class Explorer:
                 if self.error:
                     raise RuntimeError(f"drawing with {name}={value} failed") from self.error
 
+    def _changed(self, _change) -> None:
+        self._old = True
+        loop = None if os.environ.get(HEADLESS) else _running_loop()
+        if loop is None:
+            self._catch_up()
+        elif not self._waiting:
+            self._waiting = True
+            loop.call_later(PAUSE, self._in_its_turn)
 
-def explore(draw: Callable[..., Figure], **controls: Slider | Choice) -> Explorer:
+    def _in_its_turn(self) -> None:
+        self._waiting = False
+        self._catch_up()
+        gc.collect()  # the last figure, now that the reader has the new one
+
+    def _catch_up(self) -> None:
+        with self._drawing:
+            if not self._old:
+                return
+            self._old = False
+            try:
+                self._figure, self._error = self.draw(**self.values), None
+                picture = render(self._figure)
+            except Exception as error:  # the kernel lives on and the reader is told
+                self._error = error
+                picture = _message(error)
+            if self._handle:
+                self._handle.update(picture)
+
+    def _replace_the_last_run(self) -> None:
+        cell, run = _cell_and_run()
+        if not cell:
+            return
+        last_run, shown = self._shown.get(cell, ("", []))
+        if last_run != run:
+            for explorer in shown:
+                explorer.close(self)
+            shown = []
+        self._shown[cell] = (run, [*shown, self])
+
+
+def explore(draw: Callable[..., Figure], **controls: Control) -> Explorer:
     """Show sliders and the figure that they choose.
 
     Args:
         draw: pure; takes a keyword for every control and returns a Figure.
-        controls: name of the keyword -> :class:`Slider` or :class:`Choice`.
+        controls: name of the keyword -> :class:`Slider`, :class:`Choice`, :class:`Toggle` or
+            :class:`Shares`.
 
     Headless runs of ``statkit figures`` also move every control to its ends, so that a drawing
     that fails fails the run.
@@ -133,15 +302,51 @@ def explore(draw: Callable[..., Figure], **controls: Slider | Choice) -> Explore
 
 
 def render(figure: Figure) -> Image:
-    """A figure as the PNG that a notebook shows."""
-    buffer = BytesIO()
-    FigureCanvasAgg(figure).print_figure(
-        buffer, format="png", dpi=100, pil_kwargs={"compress_level": 1}
+    """A figure as the PNG that a notebook shows; it says its size, so that the page stands still
+    while it is replaced."""
+    canvas = FigureCanvasAgg(figure)
+    with rc_context({"text.hinting": "none"}):  # a third of the time of texts, hardly to be seen
+        canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())
+    height, width = pixels.shape[:2]
+    _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGR), PNG)
+    alt = getattr(figure, "alt", "")
+    return Image(png.tobytes(), format="png", width=width, height=height, alt=alt)
+
+
+def with_words(widget: ipywidgets.Widget, words: str) -> dict:
+    """A widget's MIME bundle with a line of text for viewers in which no kernel moves widgets."""
+    return {**widget._repr_mimebundle_(), "text/html": f"<p><small>{escape(words)}</small></p>"}
+
+
+def _said(controls: dict[str, ipywidgets.Widget]) -> str:
+    """What the controls say, in words."""
+    parts = []
+    for widget in controls.values():
+        for single in getattr(widget, "sliders", [widget]):
+            value = getattr(single, "label", single.value)
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            parts.append(f"{single.description}: {shown}")
+    return f"Controls, live in Jupyter: {'; '.join(parts)}."
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _cell_and_run() -> tuple[str, str]:
+    """Which cell runs, and a name of this run of it; empty where the notebook does not say."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    request = kernel.get_parent() if kernel else {}
+    return (
+        request.get("metadata", {}).get("cellId", ""),
+        request.get("header", {}).get("msg_id", ""),
     )
-    return Image(buffer.getvalue(), format="png", alt=getattr(figure, "alt", ""))
 
 
 def _message(error: Exception) -> HTML:
-    words = "".join(traceback.format_exception_only(error)).strip()
-    words = words.replace("&", "&amp;").replace("<", "&lt;")
+    words = escape("".join(traceback.format_exception_only(error)).strip(), quote=False)
     return HTML(f'<pre class="{ERROR_CLASS}" style="color:#b00">Cannot draw this: {words}</pre>')

@@ -1,6 +1,10 @@
+import json
+
 import pytest
 
+from data_prep.demo import make_demo
 from statkit.cli import main
+from statkit.models import MODELS
 from statkit.results import read_results
 
 QUICK = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "24x32", "--device", "cpu"]
@@ -8,7 +12,7 @@ QUICK = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "24x32", "--de
 
 def test_prepare_train_and_evaluate_on_a_folder(demo_folder, tmp_path, capsys):
     data = ["--data", str(demo_folder), *QUICK]
-    assert main(["prepare", *data]) == 0
+    assert main(["prepare", *data[:2], "--hr-size", "24x32"]) == 0
     assert "48 train, 24 test" in capsys.readouterr().out
     rows = ["--rows", "teacher", "stat"]
     assert main(["evaluate", *data, *rows]) == 1
@@ -59,3 +63,27 @@ def test_real_clips_go_the_same_way(real_data, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "matched" in said and "of 9537 train" in said
     assert main(["evaluate", *options]) == 0
+
+
+@pytest.mark.parametrize(
+    "backbone, segments, frames",
+    [("resnet34", 8, 1), ("r2plus1d_18", 4, 5), ("r2plus1d_34", 4, 16)],
+)
+def test_the_papers_networks_train_by_its_recipe(
+    tmp_path_factory, tmp_path, capsys, backbone, segments, frames
+):
+    """SGD with warm-up and partly frozen batch normalisation; 64 frames a clip for the largest."""
+    folder = tmp_path_factory.getbasetemp() / "long"
+    make_demo(folder, train=12, test=12, frames=64, workers=1)
+    network = MODELS[backbone]
+    assert (network.segments, network.frames_per_segment) == (segments, frames)
+    words = ["train", "--data", str(folder), "--backbone", backbone, "--recipe", "paper", *QUICK]
+    words += ["--hr-size", "12x16", "--student-size", "12x16"]
+    words += ["--frames", "64", "--rows", "teacher", "stat", "--out", str(tmp_path / "runs.csv")]
+    assert main(words) == 0, capsys.readouterr().err
+    teacher, student = read_results(tmp_path / "runs.csv")
+    made = json.loads(student.parameters)["setting"]
+    assert made["recipe"]["optimizer"] == "sgd" and made["recipe"]["batchnorm"] == "partial"
+    assert made["frames"]["frames_per_clip"] == 64 and student.backbone == backbone
+    for run in (teacher, student):  # a network that is no longer of numbers ranks no class first
+        assert 0 <= run.prec1 <= run.prec5 and 0 < run.in_action < 1

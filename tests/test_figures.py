@@ -8,9 +8,11 @@ import numpy as np
 import papermill
 import pytest
 
+from statkit.cli import main
 from statkit.evaluation import Look
-from statkit.gallery import NotebookError, callback_errors, run_notebooks, save_figure
+from statkit.gallery import save_figure
 from statkit.lowres import to_low_res
+from statkit.notebooks import NotebookError, callback_errors, run_notebooks
 from statkit.plots.attention import draw_attention, over_frames
 from statkit.plots.comparison import draw_comparison
 from statkit.plots.downsampling import draw_downsampling
@@ -139,6 +141,29 @@ def test_the_runner_hands_parameters_over_and_refuses_unknown_ones(tmp_path):
     run_notebooks(books, tmp_path, {"x": 41})
     assert (tmp_path / "seen").read_text() == "41"
     assert (tmp_path / "notebooks" / "99_test.ipynb").is_file()
+
+
+@pytest.mark.parametrize("spread", [["--workers", "2"], ["--dask", "local", "--workers", "2"]])
+def test_a_sweep_is_a_run_and_a_folder_a_value(tmp_path, capsys, spread):
+    if "--dask" in spread:
+        pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
+    notebook(tmp_path / "nb", "assert x != 3\nopen(f'{figures}/seen', 'w').write(str(x))")
+    words = ["figures", "--notebooks", str(tmp_path / "nb"), "--out", str(tmp_path / "out")]
+    assert main([*words, "--sweep", "x", "5", "3", "7", *spread]) == 1
+    said = capsys.readouterr()
+    assert "AssertionError" in said.err
+    for value in (5, 7):  # whatever becomes of the others
+        folder = tmp_path / "out" / f"x-{value}"
+        assert (folder / "seen").read_text() == str(value)
+        assert (folder / "notebooks" / "99_test.ipynb").is_file()
+    assert ("Dask: 2 workers" in said.out) == ("--dask" in spread)
+
+
+def test_a_sweep_of_an_unknown_parameter_is_refused(tmp_path, capsys):
+    notebook(tmp_path / "nb", "1")
+    words = ["figures", "--notebooks", str(tmp_path / "nb"), "--out", str(tmp_path / "out")]
+    assert main([*words, "--sweep", "y", "3"]) == 1
+    assert "no notebook has a parameter y" in capsys.readouterr().err
 
 
 FAILING_CALLBACK = """

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from statkit.cli import main
+from statkit.notebooks import notebook_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIRED = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
 
 # Each floor may import from its own and from those before it.
 FLOORS = [
@@ -23,24 +25,38 @@ FLOORS = [
         "cache",
         "video",
         "sampling",
+        "orders",
         "lowres",
         "attention",
         "losses",
         "schedules",
         "views",
+        "flow",
         "device",
+        "distributed",
         "progress",
+        "ranks",
+        "pool",
     },
-    {"models", "datasets"},
-    {"evaluation", "targets"},
-    {"training"},
-    {"results", "paper"},
+    {"models", "frames"},
+    {"clips"},
+    {"datasets"},
+    {"evaluation", "targets", "embedding"},
+    {"training", "gradients"},
+    {"results", "rows", "paper", "settings"},
     {"experiments"},
+    {"tables", "own_clip"},
+    {"claims"},
     {"plots"},
-    {"widgets"},
-    {"gallery"},
-    {"bench", "cli"},
+    {"widgets", "exercises", "scatter"},
+    {"live", "picker", "gallery"},
+    {"notebooks"},
+    {"book"},
+    {"bench", "options"},
+    {"cli"},
 ]
+
+PACKAGES = ("plots", "exercises", "bench")
 
 
 def name_of(requirement):
@@ -63,15 +79,14 @@ def test_every_dependency_is_locked():
         name_of(line): line for line in (ROOT / "constraints.txt").read_text().splitlines() if line
     }
     assert all("==" in line for line in locked.values())
-    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    needed = REQUIRED
     elsewhere = {name_of(r) for r in needed if "darwin" in r and "linux" not in r}
     assert {name_of(r) for r in needed} - elsewhere <= set(locked)
 
 
 def test_every_package_is_explained_in_the_readme():
     readme = (ROOT / "README.md").read_text().lower()
-    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
-    assert [r for r in needed if f"`{name_of(r)}`" not in readme] == []
+    assert [r for r in REQUIRED if f"`{name_of(r)}`" not in readme] == []
 
 
 def test_imports_go_downwards_only():
@@ -84,12 +99,19 @@ def test_imports_go_downwards_only():
             if (
                 isinstance(node, ast.ImportFrom)
                 and node.module
-                and (node.level == 2 or (node.level == 1 and room != "plots"))
+                and (node.level == 2 or (node.level == 1 and room not in PACKAGES))
             ):
                 other = node.module.split(".")[0]
                 assert floor_of[other] <= floor_of[room], f"{room} imports {other}"
             if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == "data_prep":
                 assert room == "cli"
+
+
+def test_what_few_need_is_imported_late():
+    heavy = ["scipy.stats", "cv2", "matplotlib", "sklearn", "decord", "IPython"]
+    code = f"import sys, statkit.experiments; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -110,8 +132,23 @@ def test_notebooks_are_clean(path):
         assert not any(isinstance(node, ast.ClassDef) for node in nodes)
 
 
-def test_there_are_notebooks():
-    assert NOTEBOOKS
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_control_is_a_parameter_of_its_name(path):
+    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    parameters, controls = set(), set()
+    for cell in cells:
+        for node in ast.walk(ast.parse("".join(cell["source"]))):
+            if "parameters" in cell["metadata"].get("tags", []) and isinstance(node, ast.AnnAssign):
+                parameters.add(node.target.id)
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "explore":
+                controls |= {keyword.arg for keyword in node.keywords}
+    assert controls and controls <= parameters
+    assert parameters == set(notebook_parameters(path))  # papermill reads them by its own rules
+
+
+def test_every_notebook_says_alike_what_is_missing():
+    guards = {"".join(json.loads(path.read_text())["cells"][1]["source"]) for path in NOTEBOOKS}
+    assert len(guards) == 1 and len(NOTEBOOKS) == 9
 
 
 def test_ruff_is_content():
@@ -127,7 +164,9 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert stop.value.code == 0
     words = capsys.readouterr().out
-    assert all(name in words for name in ("prepare", "train", "evaluate", "figures", "bench"))
+    assert all(
+        name in words for name in ("prepare", "train", "evaluate", "tables", "figures", "bench")
+    )
 
 
 def test_the_run_script_helps_without_setting_up():

@@ -1,4 +1,4 @@
-"""Table 3 as a figure and as Markdown: prec@1 of each row, with its runs and their spread."""
+"""Table 3 as a figure: prec@1 of each row, with its runs and their spread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..results import Result, estimate, gain, values_of
+from ..results import Result, estimate, values_of
 from .style import COLOURS, INK, MUTED, OTHER, attach, new_figure
 
 
@@ -50,50 +50,3 @@ def draw_comparison(
         axes.spines[side].set_visible(False)
     said = ", ".join(f"{titles[row]} {mean:.1f}" for row, mean in zip(rows, means, strict=True))
     return attach(figure, f"prec@1 in per cent: {said}.", rows=rows, prec1=means)
-
-
-def comparison_markdown(
-    results: Sequence[Result],
-    titles: dict[str, str],
-    paper: dict[str, float] | None = None,
-    baseline: str = "student",
-) -> str:
-    """The same as a Markdown table, the paper's numbers beside ours.
-
-    Args:
-        paper: row -> the paper's prec@1 on its own data, never comparable in absolute terms.
-        baseline: the gain is the mean paired difference to this row.
-    """
-    lines = [
-        "| row | prec@1 | prec@5 | gain | on the actor | in the action | runs | the paper |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row, title in titles.items():
-        runs = [result for result in results if result.row == row]
-        if not runs:
-            continue
-        cells = [
-            title,
-            str(estimate([r.prec1 for r in runs])),
-            f"{np.mean([r.prec5 for r in runs]):.1f}",
-            _gain(results, row, baseline),
-            _mean(runs, "on_actor", "{:.2f}"),
-            _mean(runs, "in_action", "{:.0%}"),
-            str(len(runs)),
-            f"{paper[row]:.2f}" if paper and row in paper else "",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _gain(results: Sequence[Result], row: str, baseline: str) -> str:
-    if row in (baseline, "teacher") or not values_of(results, baseline):
-        return ""
-    difference = gain(results, row, baseline)
-    sign = "+" if difference.mean >= 0 else "−"
-    return sign + str(difference._replace(mean=abs(difference.mean)))
-
-
-def _mean(runs: Sequence[Result], what: str, form: str) -> str:
-    values = [getattr(run, what) for run in runs if getattr(run, what) is not None]
-    return form.format(np.mean(values)) if values else ""

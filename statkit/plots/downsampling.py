@@ -5,12 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ..lowres import centre_crop, to_low_res
-from .style import add_rows, attach, draw_strip, new_figure, strip_height
+from .style import (
+    COLOURS,
+    INK,
+    MUTED,
+    add_rows,
+    attach,
+    draw_strip,
+    enlarge,
+    label_row,
+    new_figure,
+    new_page,
+    page_boxes,
+    strip_height,
+)
 
 ASPECT = 4 / 3
+KERNELS = {
+    "area average": {"mode": "area"},
+    "nearest": {"mode": "nearest-exact"},
+    "bilinear": {"mode": "bilinear"},
+    "bilinear, antialias": {"mode": "bilinear", "antialias": True},
+    "bicubic, antialias": {"mode": "bicubic", "antialias": True},
+}
+"""Ways to shrink a picture: names, and what they are to ``torch.nn.functional.interpolate``."""
+SIGNED, REACH = "PuOr", 64  # colours of a signed difference, and the grey levels at their ends
 
 
 def draw_downsampling(
@@ -38,15 +65,204 @@ def draw_downsampling(
     high = [centre_crop(image, size)[0] for image in whole]
     low = [to_low_res(image, size, blur=blur, noise=noise, seed=seed)[0] for image in whole]
     row = strip_height(len(clips), ASPECT)
-    figure = new_figure(2 * row + 0.65, generated=generated)
-    above, below = add_rows(figure, [row, row], top=0.3, bottom=0.25)
+    page = new_page(2 * row + 0.65, generated=generated)
+    above, below = page_boxes([row, row], top=0.3, space=0.1)
     rows, columns = high[0].shape[:2]
     share = 100 * size[0] * size[1] / (rows * columns)
-    draw_strip(above, high, f"HR\n{rows}×{columns}", aspect=ASPECT, titles=titles)
+    draw_strip(page, high, f"HR\n{rows}×{columns}", aspect=ASPECT, titles=titles, box=above)
     label = f"LR\n{size[0]}×{size[1]}\n{share:.2g} % of\nthe pixels"
-    draw_strip(below, low, label, aspect=ASPECT)
+    draw_strip(page, low, label, aspect=ASPECT, box=below)
     alt = (
         f"Frame {frame} of {len(clips)} clips: above at {rows}x{columns} pixels, below the same at "
         f"{size[0]}x{size[1]}, blur {blur:g} pixels, noise {noise:g} grey levels."
     )
-    return attach(figure, alt, high=np.stack(high), low=np.stack(low))
+    return attach(page.figure, alt, high=np.stack(high), low=np.stack(low))
+
+
+def shrink(frames: np.ndarray, size: tuple[int, int], kernel: str) -> np.ndarray:
+    """uint8 ``[T, H, W, 3]`` -> float32 ``[T, h, w, 3]``, 0..255; a kernel of ``KERNELS``."""
+    images = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    small = F.interpolate(images, tuple(size), **KERNELS[kernel])
+    return small.clamp(0, 255).permute(0, 2, 3, 1).numpy()
+
+
+def draw_kernels(
+    clips: Sequence[np.ndarray],
+    titles: Sequence[str],
+    *,
+    clip: int = 0,
+    frame: int = 0,
+    height: int = 12,
+    generated: bool = False,
+) -> Figure:
+    """One frame shrunk with each of ``KERNELS``, and what differs from the area average.
+
+    Args:
+        clips, frame, height: as in :func:`draw_downsampling`.
+        titles: a name a clip. clip: which of them.
+    """
+    size = (height, round(height * ASPECT))
+    shown = clips[clip][min(frame, len(clips[clip]) - 1)][None]
+    images = np.stack([shrink(centre_crop(shown, size), size, name)[0] for name in KERNELS])
+    differences = images - images[0]
+    rms = np.sqrt((differences**2).mean((1, 2, 3)))
+    signed = differences.mean(-1)
+    row = strip_height(len(KERNELS), ASPECT)
+    figure = new_figure(2 * row + 1.35, generated=generated)
+    axes = add_rows(figure, [row, row, 0.1], top=0.45, bottom=0.42)
+    label = f"{titles[clip]}\nframe {frame}\n{size[0]}×{size[1]}"
+    draw_strip(axes[0], np.rint(images).astype(np.uint8), label, aspect=ASPECT, titles=KERNELS)
+    coloured = colormaps[SIGNED](signed / (2 * REACH) + 0.5)[..., :3]
+    off = ["", *(f"RMS {value:.1f} levels" for value in rms[1:])]
+    draw_strip(axes[1], coloured, "minus the\narea average", aspect=ASPECT, titles=off)
+    _draw_scale(axes[2])
+    said = ", ".join(f"{name} {value:.1f}" for name, value in zip(KERNELS, rms, strict=True))
+    alt = (
+        f"One frame at {size[0]}x{size[1]} pixels with {len(KERNELS)} kernels. "
+        f"RMS grey levels from the area average: {said}."
+    )
+    return attach(figure, alt, images=images, rms=rms)
+
+
+def _draw_scale(axes: Axes) -> None:
+    """The colours of a signed difference, in grey levels."""
+    axes.imshow(np.linspace(0, 1, 128)[None], cmap=SIGNED, extent=(-REACH, REACH, 0, 1))
+    axes.set_aspect("auto")
+    axes.set_xlim(-5 * REACH, 5 * REACH)
+    axes.set_xticks([-REACH, 0, REACH], [f"−{REACH}", "0", f"+{REACH} grey levels"], fontsize=8)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_yticks([])
+
+
+def draw_information(
+    sizes: Sequence[tuple[int, int]],
+    kept: np.ndarray,
+    *,
+    height: int = 12,
+    generated: bool = False,
+) -> Figure:
+    """How much of a clip is left at each resolution: of its pixels, picture and movement.
+
+    Args:
+        sizes: ``(h, w)`` each, rising; the last is the recorded size.
+        kept: ``[N, len(sizes), 2]``, :func:`statkit.lowres.variance_kept` of N clips.
+        height: rows of the resolution to speak of, one of ``sizes``.
+    """
+    rows = np.array([size[0] for size in sizes])
+    marked = int(np.flatnonzero(rows == height)[0])
+    pixels = 100 * np.prod(sizes, 1) / np.prod(sizes[-1])
+    low, middle, high = np.nanpercentile(100 * kept, (25, 50, 75), axis=0)
+    figure = new_figure(3.6, generated=generated)
+    axes = figure.add_axes((0.08, 0.21, 0.56, 0.74))
+    axes.plot(rows, pixels, "s:", color=MUTED, ms=3)
+    parts = (("the picture", COLOURS["teacher"]), ("the movement", COLOURS["student"]))
+    words = [(f"{pixels[marked]:.2g} % of the pixels\n(and of white noise)", "#555555")]
+    for part, (name, colour) in enumerate(parts):
+        axes.fill_between(rows, low[:, part], high[:, part], color=colour, alpha=0.2, lw=0)
+        axes.plot(rows, middle[:, part], "os"[part] + "-", color=colour, ms=4)
+        words.append((f"{middle[marked, part]:.0f} % of {name}", colour))
+    axes.axvline(height, color=INK, lw=0.8, ls="--")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(rows, [f"{h}×{w}" for h, w in sizes], fontsize=8, rotation=40, ha="right")
+    axes.minorticks_off()
+    axes.set_ylim(0, 103)
+    axes.set_ylabel("kept (per cent)", fontsize=9)
+    axes.grid(axis="y", lw=0.3)
+    at = f"{sizes[marked][0]}×{sizes[marked][1]}"
+    figure.text(0.67, 0.88, f"Left at {at}", fontsize=11, color=INK, va="top")
+    for place, (text, colour) in zip((0.36, 0.73, 0.58), words, strict=True):
+        figure.text(0.67, place, text, fontsize=11, color=colour)
+    figure.text(0.67, 0.2, f"median and quartiles of {len(kept)} clips", fontsize=8, color=MUTED)
+    said = ", ".join(text.replace("\n", " ") for text, _ in words)
+    alt = f"Shares kept against resolution, from {rows[0]} to {rows[-1]} rows. At {at}: {said}."
+    return attach(figure, alt, rows=rows, pixels=pixels, kept=kept)
+
+
+def draw_crop_leak(
+    frame: np.ndarray,
+    box: Sequence[float] | None = None,
+    *,
+    height: int = 12,
+    share: float = 2 / 3,
+    heights: np.ndarray | None = None,
+    generated: bool = False,
+) -> Figure:
+    """The same crop taken after degrading and, which leaks resolution, before.
+
+    Args:
+        frame: uint8 ``[H, W, 3]``.
+        box: x0, y0, x1, y1 of the actor in pixels of the frame; the crop is around it, or around
+            the frame's centre when None.
+        height: rows of the LR sensor.
+        share: rows and columns of the crop, of the frame's; rounded to whole LR pixels.
+        heights: ``[N]``, the actor's height as a share of the frame's, for the lower panel.
+    """
+    size = (height, round(height * ASPECT))
+    high = centre_crop(frame[None], size)
+    low = to_low_res(frame[None], size, noise=0)[0]
+    top, left, rows, columns = crop = _crop_around(box, frame.shape, size, share)
+    scale_y, scale_x = high.shape[1] / size[0], high.shape[2] / size[1]
+    ys = slice(round(top * scale_y), round((top + rows) * scale_y))
+    xs = slice(round(left * scale_x), round((left + columns) * scale_x))
+    after = low[top : top + rows, left : left + columns]
+    before = to_low_res(high[:, ys, xs], size, noise=0)[0]
+    strip, panel = strip_height(3, ASPECT), 0 if heights is None else 1.5
+    figure = new_figure(strip + (panel and panel + 0.5) + 0.6, generated=generated)
+    titles = (
+        "the frame, and a crop of it",
+        f"degraded, then cropped: {rows}×{columns}",
+        f"cropped, then degraded: {size[0]}×{size[1]}",
+    )
+    axes = add_rows(figure, [strip, panel] if panel else [strip], top=0.3, bottom=0.5)
+    whole = [enlarge(image, high.shape[1:3]) for image in (high[0], after, before)]
+    label = f"crop\n{100 * rows / size[0]:.0f} % of\nthe rows"
+    draw_strip(axes[0], whole, label, aspect=ASPECT, titles=titles)
+    x, width = left / size[1] * ASPECT, columns / size[1] * ASPECT
+    y, tall = 1 - (top + rows) / size[0], rows / size[0]
+    axes[0].add_patch(Rectangle((x, y), width, tall, fill=False, color="white", lw=2.5))
+    axes[0].add_patch(Rectangle((x, y), width, tall, fill=False, color=INK, lw=1, ls="--"))
+    alt = (
+        f"A crop of {rows} of {size[0]} rows. Degraded first, it has {rows}x{columns} pixels; "
+        f"cropped first, {size[0]}x{size[1]}."
+    )
+    arrays = {"after": after, "before": before, "crop": crop}
+    if heights is not None:
+        arrays["pixels"] = np.stack([heights * height, heights * height * size[0] / rows])
+        _draw_heights(axes[1], arrays["pixels"])
+        means = arrays["pixels"].mean(1)
+        alt += f" The actor is {means[0]:.1f} LR pixels tall on average, or {means[1]:.1f}."
+    return attach(figure, alt, **arrays)
+
+
+def _crop_around(box, shape, size, share) -> tuple[int, int, int, int]:
+    """Top, left, rows and columns of a crop in whole LR pixels, inside the frame."""
+    height, width = centre_crop(np.empty(shape, np.bool_), size).shape[:2]
+    middle = shape[0] / 2, shape[1] / 2
+    if box is not None:
+        middle = (box[1] + box[3]) / 2, (box[0] + box[2]) / 2
+    crop = []
+    for place, whole, part, pixels in zip(middle, shape, (height, width), size, strict=False):
+        count = max(1, round(share * pixels))
+        start = (place - (whole - part) / 2) / part * pixels - count / 2
+        crop.append((min(max(0, round(start)), pixels - count), count))
+    return crop[0][0], crop[1][0], crop[0][1], crop[1][1]
+
+
+def _draw_heights(axes: Axes, pixels: np.ndarray) -> None:
+    """How tall the actor is in LR pixels, degraded first and cropped first, ``[2, N]``."""
+    bins = np.linspace(0, np.ceil(pixels.max()), 49)
+    names = ("degraded first", "cropped first")
+    for values, name, colour in zip(pixels, names, ("#009E73", "#D55E00"), strict=True):
+        axes.hist(values, bins, histtype="stepfilled", color=colour, alpha=0.6)
+        axes.axvline(values.mean(), color=colour, lw=2)
+        text = f" {name}:\n {values.mean():.1f} pixels"
+        axes.text(
+            values.mean(), 0.97, text, transform=axes.get_xaxis_transform(), va="top", fontsize=9
+        )
+    axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
+    axes.set_xlabel("height of the actor (LR pixels)", fontsize=9)
+    axes.set_yticks([])
+    for side in ("top", "left", "right"):
+        axes.spines[side].set_visible(False)
+    label_row(axes, "test clips")

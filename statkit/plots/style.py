@@ -9,13 +9,25 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+POINTS = 72  # in an inch
 WIDTH = 9.0  # inches; a figure then reads at the width of a page
+LEFT, RIGHT = 1.25, 0.99 * WIDTH  # inches; labels stand left of LEFT
+LEAST = 0.005  # shares below it have no number: it would say 0 %, and texts take most of the time
 GAP = 0.04  # between the images of a strip, as a share of their width
 MAPS = "inferno"  # attention: dark is little, bright is much
 INK, MUTED = "#222222", "#777777"
+GROUND = "#e4e4e4"  # under what belongs to the true action
 # Okabe and Ito's palette.
-COLOURS = {"teacher": "#0072B2", "student": "#D55E00", "stat": "#009E73"}
+COLOURS = {
+    "teacher": "#0072B2",
+    "student": "#D55E00",
+    "sat": "#E69F00",
+    "tat": "#56B4E9",
+    "stat": "#009E73",
+}
 OTHER = "#999999"
+
+Box = tuple[float, float, float, float]  # left, right, bottom, top in the units of an axes
 
 
 def new_figure(height: float, *, generated: bool) -> Figure:
@@ -24,6 +36,27 @@ def new_figure(height: float, *, generated: bool) -> Figure:
     if generated:
         figure.text(0.995, 0.06 / height, "generated clips", ha="right", fontsize=8, color=MUTED)
     return figure
+
+
+def new_page(height: float, *, generated: bool) -> Axes:
+    """The one invisible axes of a new figure, all over it, in inches from its top left corner.
+
+    An axes costs more to make than the strips and bars in it: a figure behind sliders has one.
+    """
+    page = new_figure(height, generated=generated).add_axes((0, 0, 1, 1))
+    page.set_axis_off()
+    page.set(xlim=(0, WIDTH), ylim=(height, 0))
+    return page
+
+
+def page_boxes(heights: Sequence[float], *, top: float, space: float) -> list[Box]:
+    """Boxes for :func:`draw_strip` one under the other on a page, room for labels to their left;
+    all in inches."""
+    ends = np.cumsum(np.add(heights, space)) + top - space
+    return [
+        (LEFT, RIGHT, float(end), float(end - height))
+        for end, height in zip(ends, heights, strict=True)
+    ]
 
 
 def attach(figure: Figure, alt: str, **arrays: np.ndarray) -> Figure:
@@ -38,36 +71,93 @@ def add_rows(figure: Figure, heights: Sequence[float], *, top: float, bottom: fl
     total, place, rows = figure.get_figheight(), figure.get_figheight() - top, []
     space = (total - top - bottom - sum(heights)) / max(1, len(heights) - 1)
     for height in heights:
-        left = 1.25 / WIDTH
-        rows.append(figure.add_axes((left, (place - height) / total, 0.99 - left, height / total)))
+        left, width = LEFT / WIDTH, (RIGHT - LEFT) / WIDTH
+        rows.append(figure.add_axes((left, (place - height) / total, width, height / total)))
         place -= height + space
     return rows
 
 
 def strip_height(count: int, aspect: float) -> float:
     """Inches that a strip of ``count`` images of this aspect (width over height) takes."""
-    return (0.99 * WIDTH - 1.25) / (count * aspect * (1 + GAP))
+    return (RIGHT - LEFT) / (count * aspect * (1 + GAP))
 
 
 def draw_strip(
-    axes: Axes, images: Sequence[np.ndarray], label: str, *, aspect: float, titles: Sequence = ()
+    axes: Axes,
+    images: Sequence[np.ndarray],
+    label: str,
+    *,
+    aspect: float,
+    titles: Sequence = (),
+    box: Box | None = None,
 ) -> None:
     """Images side by side in one axes, pixels as they are, whatever their resolution.
 
     Args:
-        images: ``[h, w, 3]``, uint8 or float in 0..1. aspect: width over height of each, as shown.
+        images: ``[h, w, 3]``, uint8 or float in 0..1.
+        aspect: width over height of each, as shown.
+        titles: what to write above each.
+        box: where in the axes; all of it when None, which also sets its limits.
     """
-    step = aspect * (1 + GAP)
+    left, right, bottom, top = box or (0, len(images) * aspect * (1 + GAP), 0, 1)
     axes.imshow(
         _side_by_side(images),
-        extent=(0, len(images) * step, 0, 1),
+        extent=(left, right, bottom, top),
         interpolation="nearest",
         aspect="auto",
     )
-    for place, title in enumerate(titles):
-        axes.text(place * step + aspect / 2, 1.04, title, ha="center", fontsize=9, color=INK)
+    above = top + 0.04 * (top - bottom)
+    for place, title in zip(strip_centres(len(titles), left, right), titles, strict=True):
+        axes.text(place, above, title, ha="center", fontsize=9, color=INK)
     axes.set_axis_off()
-    label_row(axes, label)
+    label_row(axes, label, (left, right, bottom, top))
+
+
+def draw_weights(
+    page: Axes,
+    weights: np.ndarray,
+    box: Box,
+    *,
+    highest: float,
+    colour: str,
+    action: np.ndarray | None = None,
+    expected: np.ndarray | None = None,
+) -> None:
+    """The temporal attention ``[K]`` in per cent, as bars under the frames of a strip.
+
+    Args:
+        highest: a bar of this weight leaves just room for its number.
+        action: bool ``[K]``, where the true action is: a grey ground.
+        expected: ``[K]``, what the weights would be otherwise: dashes.
+    """
+    left, right, bottom, top = box
+    places = strip_centres(len(weights), left, right)
+    step, unit = (right - left) / len(places), (top - bottom) / (1.45 * highest)
+    if action is not None:
+        grounds = [(place - step / 2, step) for place in places[action]]
+        page.broken_barh(grounds, (bottom, top - bottom), color=GROUND, lw=0)
+    ends = bottom + weights * unit
+    page.vlines(places, bottom, ends, lw=0.5 * step * POINTS, color=colour)
+    if expected is not None:
+        levels = bottom + expected * unit
+        page.hlines(levels, places - 0.4 * step, places + 0.4 * step, colors=INK, ls="--")
+    page.hlines(bottom, left, right, lw=0.8, color=INK)
+    for place, end, weight in zip(places, ends, weights, strict=True):
+        if weight >= LEAST:
+            words = f"{100 * weight:.0f} %"
+            page.text(place, end - 0.02, words, ha="center", fontsize=8, color=INK)
+
+
+def strip_centres(count: int, left: float, right: float) -> np.ndarray:
+    """Where the middles of the ``count`` images of a strip from left to right are."""
+    step = (right - left) / max(1, count)
+    return left + step * (np.arange(count) + 0.5 / (1 + GAP))
+
+
+def enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """``[h, w, ...]`` -> ``[H, W, ...]`` by repeating pixels, to stand beside an HR image."""
+    rows, columns = (np.arange(n) * old // n for n, old in zip(size, image.shape, strict=False))
+    return image[rows][:, columns]
 
 
 def _side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
@@ -82,8 +172,16 @@ def _side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts, 1)
 
 
-def label_row(axes: Axes, text: str) -> None:
-    """Words to the left of a row."""
+def label_row(axes: Axes, text: str, box: Box | None = None) -> None:
+    """Words to the left of a row: of a box in the axes, or of the whole axes."""
+    left, right, bottom, top = box or (0, 1, 0, 1)
     axes.text(
-        -0.012, 0.5, text, transform=axes.transAxes, ha="right", va="center", fontsize=9, color=INK
+        left - 0.012 * (right - left),
+        (bottom + top) / 2,
+        text,
+        transform=axes.transData if box else axes.transAxes,
+        ha="right",
+        va="center",
+        fontsize=9,
+        color=INK,
     )

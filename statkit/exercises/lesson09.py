@@ -1,0 +1,40 @@
+"""Checks of lesson 9, a clip of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..own_clip import best_answers
+
+
+def best_classes(answer: Callable) -> str:
+    """``best_classes(logits, count)``: float ``[classes]`` -> labels and their probabilities."""
+    logits = np.array([1.0, 3.0, -2.0, 2.0])
+    found = answer(logits, 2)
+    assert found is not None, "the function returns nothing yet"
+    labels, shares = (np.asarray(part) for part in found)
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    right = best_answers(probabilities, range(4), 2)
+    assert labels.tolist() == [label for label, _ in right], (
+        f"the two most probable classes are {[label for label, _ in right]}, got {labels.tolist()}"
+    )
+    assert np.allclose(shares, [share for _, share in right]), (
+        "the classes are right, the probabilities are not: softmax runs over all classes, "
+        "not only over the best"
+    )
+    large = answer(logits + 1000, 2)
+    assert np.isfinite(large[1]).all(), "large logits overflow: subtract the greatest first"
+    return "Right. That is what the bars show."
+
+
+def bits_of_doubt(answer: Callable) -> str:
+    """``bits_of_doubt(probabilities)``: float ``[classes]`` that sums to 1 -> entropy in bits."""
+    even = answer(np.full(4, 0.25))
+    assert even is not None, "the function returns nothing yet"
+    assert np.isclose(even, 2), f"four equal answers leave 2 bits of doubt, not {even:.3f}"
+    sure = answer(np.array([1.0, 0.0, 0.0]))
+    assert np.isclose(sure, 0), "a network that is quite sure has no doubt: 0 * log 0 counts as 0"
+    assert np.isclose(answer(np.array([0.5, 0.25, 0.25])), 1.5), "0.5, 0.25, 0.25 leave 1.5 bits"
+    return "Right. Apply it to the answers on noise: little doubt does not mean knowledge."

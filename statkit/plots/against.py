@@ -1,0 +1,86 @@
+"""Accuracy against something that a table varies: lines with their runs and their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..results import Result, estimate
+from .style import COLOURS, MUTED, OTHER, WIDTH, attach, new_figure
+
+HEIGHT = 3.6
+MEASURES = {"prec1": "prec@1", "prec5": "prec@5"}
+
+
+def draw_against(
+    results: Sequence[Result],
+    titles: dict[str, str],
+    place_of: Callable[[Result], float],
+    tick_of: Callable[[Result], str],
+    *,
+    label: str,
+    chance: float,
+    generated: bool = False,
+) -> Figure:
+    """prec@1 and prec@5, a line a row: means with the 95 % interval of several runs, a dot a run.
+
+    Args:
+        results: runs; rows that ``titles`` lacks are left out.
+        titles: row -> words, in the order of the legend.
+        place_of: a run's place on the axis, positive; the axis is logarithmic.
+        tick_of: what stands under that place.
+        label: of the axis, with its unit.
+        chance: prec@1 of guessing, in per cent.
+    """
+    results = [result for result in results if result.row in titles]
+    rows = [row for row in titles if any(result.row == row for result in results)]
+    ticks = {place_of(result): tick_of(result) for result in results}
+    figure = new_figure(HEIGHT, generated=generated)
+    arrays = {"places": np.array(sorted(ticks))}
+    for number, (measure, words) in enumerate(MEASURES.items()):
+        left = (0.75 + number * WIDTH / 2) / WIDTH
+        axes = figure.add_axes((left, 0.75 / HEIGHT, (WIDTH / 2 - 0.95) / WIDTH, 2.55 / HEIGHT))
+        for order, row in enumerate(rows):
+            # Beside each other, so that intervals do not hide one another.
+            shift = 1.04 ** (order - (len(rows) - 1) / 2)
+            runs = [result for result in results if result.row == row]
+            means = _draw_row(axes, runs, place_of, measure, titles[row], shift)
+            arrays[f"{row}_{measure}"] = means
+        axes.set_xscale("log")
+        axes.set_xlim(min(ticks) / 1.3, max(ticks) * 1.3)
+        axes.set_xticks(sorted(ticks), [ticks[place] for place in sorted(ticks)], fontsize=8)
+        axes.minorticks_off()
+        axes.axhline(chance * (1 if measure == "prec1" else 5), color=MUTED, ls=":", lw=1)
+        axes.set_xlabel(label, fontsize=9)
+        axes.set_ylabel(f"{words} on the test clips (per cent)", fontsize=9)
+        axes.set_ylim(0, 100)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    figure.axes[0].text(
+        max(ticks) * 1.3, chance - 1, "chance", fontsize=8, color=MUTED, ha="right", va="top"
+    )
+    said = ", ".join(
+        f"{titles[row]} {' / '.join(f'{value:.1f}' for value in arrays[f'{row}_prec1'])}"
+        for row in rows
+    )
+    places = " / ".join(ticks[place] for place in sorted(ticks))
+    return attach(figure, f"prec@1 in per cent at {places}: {said}.", **arrays)
+
+
+def _draw_row(
+    axes: Axes, runs: Sequence[Result], place_of, measure: str, title: str, shift: float
+) -> np.ndarray:
+    places = sorted({place_of(run) for run in runs})
+    values = [[getattr(r, measure) for r in runs if place_of(r) == place] for place in places]
+    found = [estimate(column) for column in values]
+    means = np.array([one.mean for one in found])
+    spread = np.array([one.half_width if one.runs > 1 else 0 for one in found])
+    colour, at = COLOURS.get(runs[0].row, OTHER), np.array(places) * shift
+    axes.errorbar(at, means, yerr=spread, color=colour, marker="o", ms=5, capsize=3, label=title)
+    for place, column in zip(at, values, strict=True):
+        axes.plot([place] * len(column), column, ".", color=colour, ms=4, alpha=0.5)
+    return means

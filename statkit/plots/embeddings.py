@@ -1,0 +1,138 @@
+"""Figure 6: embeddings of several networks as t-SNE pictures, each with numbers that t-SNE cannot
+flatter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ..embedding import Separation
+from .style import INK, MUTED, WIDTH, attach, new_figure
+
+# Okabe and Ito's palette without its yellow, too light on white; a marker tells repeats apart.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
+MARKERS = ("o", "^", "s", "P", "X", "D", "v")
+MOST_IN_LEGEND, LEGEND_COLUMNS = 24, 6
+PLAIN = "#c8c8c8"
+
+
+def class_style(label: int) -> tuple[str, str]:
+    """Colour and marker of a class; alike only 42 classes apart."""
+    return PALETTE[label % len(PALETTE)], MARKERS[label // len(PALETTE) % len(MARKERS)]
+
+
+def draw_embeddings(
+    maps: dict[str, np.ndarray],
+    titles: dict[str, str],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    measured: dict[str, tuple[Separation, Separation]],
+    *,
+    action: str = "all",
+    headline: str = "",
+    generated: bool = False,
+) -> Figure:
+    """A panel a network: its t-SNE picture, and under it how well the classes separate.
+
+    Args:
+        maps: network -> float ``[N, 2]``.
+        titles: a name for each.
+        labels: int ``[N]``, positions in ``classes``.
+        measured: network -> separation in the original space and in the picture.
+        action: one class to show before all others, or "all".
+    """
+    side = 0.98 * WIDTH / len(maps)
+    legend = (
+        0.18 * -(-len(classes) // LEGEND_COLUMNS) + 0.14 if len(classes) <= MOST_IN_LEGEND else 0.1
+    )
+    height = side + 1.1 + legend
+    figure = new_figure(height, generated=generated)
+    figure.text(0.5, 1 - 0.2 / height, headline, ha="center", fontsize=11)
+    for place, (key, points) in enumerate(maps.items()):
+        box = (0.01 + 0.98 * place / len(maps), (0.6 + legend) / height)
+        axes = figure.add_axes((*box, 0.94 / len(maps), (side - 0.1) / height))
+        draw_map(axes, points, labels, None if action == "all" else list(classes).index(action))
+        axes.set_title(titles[key], fontsize=10, color=INK)
+        original, picture = measured[key]
+        words = (
+            f"neighbours name it: {original.nearest:.0f} % (in the picture {picture.nearest:.0f} %)"
+            f"\nsilhouette: {original.silhouette:+.2f} (in the picture {picture.silhouette:+.2f})"
+        )
+        axes.set_xlabel(words, fontsize=8, color=INK)
+    if _legend_rows(classes):
+        _draw_legend(figure, classes, height)
+    said = "; ".join(
+        f"{titles[key]} {original.nearest:.0f} per cent" for key, (original, _) in measured.items()
+    )
+    alt = f"{headline}. t-SNE pictures; nearest neighbours in the original space name: {said}."
+    numbers = {
+        f"{key}_{name}": np.array([getattr(part, name) for part in pair])
+        for key, pair in measured.items()
+        for name in ("nearest", "silhouette")
+    }
+    return attach(figure, alt, labels=labels, **maps, **numbers)
+
+
+def draw_doubts(
+    panels: Sequence[tuple[str, np.ndarray, str]],
+    labels: np.ndarray,
+    *,
+    columns: int = 4,
+    generated: bool = False,
+) -> Figure:
+    """Several pictures of the same points, each ``(title, [N, 2], words under it)``."""
+    rows = -(-len(panels) // columns)
+    side = 0.98 * WIDTH / columns
+    height = rows * (side + 0.45) + 0.25
+    figure = new_figure(height, generated=generated)
+    for place, (title, points, words) in enumerate(panels):
+        row, column = divmod(place, columns)
+        left = 0.01 + 0.98 * column / columns
+        bottom = (height - (row + 1) * (side + 0.45) + 0.3) / height
+        axes = figure.add_axes((left, bottom, 0.93 / columns, (side - 0.12) / height))
+        draw_map(axes, points, labels)
+        axes.set_title(title, fontsize=9, color=INK)
+        axes.set_xlabel(words, fontsize=8, color=INK)
+    alt = "t-SNE pictures: " + "; ".join(f"{title}: {words}" for title, _, words in panels) + "."
+    arrays = {f"map_{place}": points for place, (_, points, _) in enumerate(panels)}
+    return attach(figure, alt, labels=labels, **arrays)
+
+
+def draw_map(axes: Axes, points: np.ndarray, labels: np.ndarray, only: int | None = None) -> None:
+    """Points ``[N, 2]`` in their classes' colours and markers; all grey but one if ``only``."""
+    size = float(np.clip(6000 / len(points), 2, 14))
+    front = np.full(len(points), True) if only is None else labels == only
+    axes.scatter(*points[~front].T, s=size, color=PLAIN, lw=0)
+    styles = {label: class_style(int(label)) for label in np.unique(labels[front])}
+    for marker in sorted({marker for _, marker in styles.values()}):
+        alike = [label for label, (_, other) in styles.items() if other == marker]
+        here = front & np.isin(labels, alike)
+        colours = [styles[label][0] for label in labels[here]]
+        axes.scatter(*points[here].T, s=size, c=colours, marker=marker, lw=0, alpha=0.85)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color(MUTED)
+        spine.set_linewidth(0.5)
+
+
+def _legend_rows(classes: Sequence[str]) -> int:
+    """None where there are too many to tell them apart."""
+    return -(-len(classes) // LEGEND_COLUMNS) if len(classes) <= MOST_IN_LEGEND else 0
+
+
+def _draw_legend(figure: Figure, classes: Sequence[str], height: float) -> None:
+    """The classes' marks and names in columns; Matplotlib's own legend takes a third of the
+    time of the whole picture."""
+    columns, rows = LEGEND_COLUMNS, _legend_rows(classes)
+    for label, name in enumerate(classes):
+        row, column = divmod(label, columns)
+        x, y = 0.03 + 0.97 * column / columns, (0.3 + 0.18 * (rows - 1 - row)) / height
+        colour, marker = class_style(label)
+        figure.add_artist(Line2D([x], [y], ls="", color=colour, marker=marker, ms=5))
+        figure.text(x + 0.01, y, name, va="center_baseline", fontsize=8, color=INK)

@@ -1,0 +1,62 @@
+"""Equation 4 taken apart: what each part adds to the loss, and how hard it pulls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..gradients import Pull
+from .style import COLOURS, INK, MUTED, OTHER, attach, new_figure
+
+TITLES = ("cross-entropy", "SAT, where", "TAT, when")
+PART_COLOURS = (OTHER, COLOURS["sat"], COLOURS["tat"])
+
+
+def draw_loss_parts(
+    pull: Pull, *, weights: Sequence[float], headline: str = "", generated: bool = False
+) -> Figure:
+    """Two rows of bars a part: its value times its weight, and its share of the gradient.
+
+    Args:
+        pull: losses and gradients of one batch.
+        weights: W_CE, W_SAT, W_TAT of Equation 4.
+        headline: above all, for instance which student.
+    """
+    weights = np.asarray(weights, float)
+    terms, shares = weights * pull.values, pull.shares(weights)
+    figure = new_figure(2.2, generated=generated)
+    figure.text(0.5, 0.9, headline, ha="center", fontsize=11, color=INK)
+    left, right = (figure.add_axes((x, 0.14, 0.41, 0.56)) for x in (0.13, 0.57))
+    sums = [
+        f"{weight:.2f} × {value:.3f} = {term:.3f}"
+        for weight, value, term in zip(weights, pull.values, terms, strict=True)
+    ]
+    percent = [f"{100 * share:.0f} %" for share in shares]
+    _bars(left, terms, sums, 0, 1.8 * max(1e-9, pull.values.max()))
+    _bars(right, shares, percent, min(0, shares.min() - 0.1), max(1.3, shares.max() + 0.3))
+    left.set_title(f"loss: {terms.sum():.3f}", fontsize=10, color=INK)
+    length = pull.total_norm(weights)
+    right.set_title(f"gradient: length {length:.3g}", fontsize=10, color=INK)
+    for place, title in enumerate(TITLES):
+        left.text(0, place, f"{title}  ", ha="right", va="center", fontsize=9, color=INK)
+    alt = (
+        headline
+        + ". "
+        + "; ".join(
+            f"{title}: {term}, {share} of the gradient"
+            for title, term, share in zip(TITLES, sums, percent, strict=True)
+        )
+    )
+    return attach(figure, alt, weights=weights, terms=terms, shares=shares, norms=pull.norms)
+
+
+def _bars(axes: Axes, lengths, words, least: float, greatest: float) -> None:
+    axes.barh(range(3), lengths, height=0.6, color=PART_COLOURS)
+    for place, (length, word) in enumerate(zip(lengths, words, strict=True)):
+        axes.text(max(length, 0), place, f" {word}", va="center", fontsize=9, color=INK)
+    axes.axvline(0, color=MUTED, lw=0.8)
+    axes.set(xlim=(least, greatest), ylim=(2.5, -0.5))
+    axes.set_axis_off()

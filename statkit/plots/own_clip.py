@@ -1,0 +1,97 @@
+"""What the networks are shown of any clip, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..evaluation import Look
+from ..lowres import centre_crop, to_low_res
+from ..own_clip import OwnClip, best_answers
+from .style import (
+    COLOURS,
+    INK,
+    LEAST,
+    MUTED,
+    OTHER,
+    POINTS,
+    WIDTH,
+    Box,
+    attach,
+    draw_strip,
+    new_page,
+    page_boxes,
+    strip_height,
+)
+
+BARS = 1.55  # inches, the answers of a network
+SHOWN = 6  # frames side by side
+ASPECT = 4 / 3
+
+
+def draw_own_clip(
+    clip: OwnClip,
+    looks: dict[str, Look],
+    titles: dict[str, str],
+    classes: Sequence[str],
+    *,
+    rows: int = 12,
+    generated: bool = False,
+) -> Figure:
+    """A clip in high and in low resolution, and under it each network's five best answers.
+
+    Args:
+        looks: what each network says of it.
+        titles: a name for each.
+        rows: of the low-resolution picture, as far as the clip has so many; the answers are always
+            those of a student at its own resolution.
+        generated: whether the networks know generated clips only.
+    """
+    which = np.linspace(0, len(clip.whole) - 1, SHOWN).round().astype(int)
+    whole = centre_crop(clip.whole[which], (3, 4))
+    rows = min(rows, whole.shape[1], whole.shape[2] * 3 // 4)
+    size = (rows, round(rows * ASPECT))
+    low = to_low_res(clip.whole[which], size)
+    strip = strip_height(SHOWN, ASPECT)
+    height = 2 * strip + BARS + 1.35
+    page = new_page(height, generated=False)
+    page.text(WIDTH / 2, 0.22, f"{clip.name} ({clip.info})", ha="center", fontsize=11, color=INK)
+    above, below = page_boxes([strip, strip], top=0.35, space=0.05)
+    draw_strip(page, whole, "as recorded\n(3:4 crop)", aspect=ASPECT, box=above)
+    draw_strip(page, low, f"LR\n{size[0]}×{size[1]}", aspect=ASPECT, box=below)
+    answers = {key: best_answers(look.probabilities, classes) for key, look in looks.items()}
+    for place, (key, best) in enumerate(answers.items()):
+        left, right = ((share + place) * WIDTH / len(looks) for share in (0.12, 0.92))
+        box = (left, right, height - 0.45, height - 0.45 - BARS)
+        _draw_answers(page, best, titles[key], COLOURS.get(key, OTHER), box)
+    if generated:
+        words = "the networks were trained on generated clips and know nothing else"
+        page.text(0.995 * WIDTH, height - 0.06, words, ha="right", fontsize=8, color=MUTED)
+    said = "; ".join(
+        f"{titles[key]}: {best[0][0]}, {100 * best[0][1]:.0f} %" for key, best in answers.items()
+    )
+    alt = f"{clip.name} as recorded and at {size[0]}x{size[1]} pixels. {said}."
+    arrays = {f"{key}_probabilities": look.probabilities for key, look in looks.items()}
+    return attach(page.figure, alt, **arrays)
+
+
+def _draw_answers(
+    page: Axes, best: list[tuple[str, float]], title: str, colour: str, box: Box
+) -> None:
+    left, right, bottom, top = box
+    places = np.linspace(top, bottom, 2 * len(best) + 1)[1::2]
+    ends = left + (right - left) * np.array([sure for _, sure in best])
+    thick = 0.8 * (bottom - top) / len(best) * POINTS
+    page.hlines(places, left, ends, lw=thick, color=colour, alpha=0.45, capstyle="butt")
+    page.plot([left, left, right], [top, bottom, bottom], lw=0.8, color=INK)
+    for place, (name, sure) in zip(places, best, strict=True):
+        page.text(left + 0.05, place, name, va="center", fontsize=9, color=INK)
+        if sure >= LEAST:
+            words = f"{100 * sure:.0f} %"
+            page.text(right - 0.03, place, words, va="center", ha="right", fontsize=9, color=INK)
+    middle, below = (left + right) / 2, "probability, the axis from 0 to 1"
+    page.text(middle, top - 0.07, title, ha="center", fontsize=10, color=INK)
+    page.text(middle, bottom + 0.17, below, ha="center", fontsize=8, color=INK)

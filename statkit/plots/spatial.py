@@ -1,0 +1,148 @@
+"""Figure 2: where each residual block looks, in high and in low resolution, and how much of that is
+on the actor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .attention import over_frames
+from .style import (
+    COLOURS,
+    GAP,
+    INK,
+    LEFT,
+    MUTED,
+    OTHER,
+    WIDTH,
+    Box,
+    attach,
+    draw_strip,
+    enlarge,
+    new_figure,
+    new_page,
+    page_boxes,
+    strip_height,
+)
+
+
+def draw_spatial_attention(
+    frames: dict[str, np.ndarray],
+    maps: dict[str, Sequence[np.ndarray]],
+    titles: dict[str, str],
+    *,
+    block: int = 4,
+    overlay: float = 0.6,
+    actor: np.ndarray | None = None,
+    headline: str = "",
+    generated: bool = False,
+) -> Figure:
+    """A row a network: what it sees of one frame and a map a block; below, one block at large.
+
+    Args:
+        frames: network -> float ``[H, W, 3]`` in 0..1, what it sees; of any size each.
+        maps: network -> four maps ``[h, w]``, Equation 1 of its blocks.
+        titles: a name for each.
+        block: 1 to 4, which block is shown at large.
+        overlay: from 0, the frame alone, to 1, the map alone.
+        actor: bool ``[H, W]``, its pixels, outlined in the large pictures.
+        headline: above all, for instance the true class.
+    """
+    size = max(frame.shape[:2] for frame in frames.values())
+    aspect = size[1] / size[0]
+    small, large = strip_height(5, aspect), strip_height(len(frames), aspect)
+    heights = [*[small] * len(frames), large]
+    height = sum(heights) + 0.25 * len(frames) + 0.95
+    page = new_page(height, generated=generated)
+    page.text(WIDTH / 2, 0.22, headline, ha="center", fontsize=11)
+    boxes = page_boxes(heights, top=0.55, space=0.25)
+    chosen, arrays = [], {}
+    for place, (key, frame) in enumerate(frames.items()):
+        seen = enlarge(frame, size)[None]
+        laid = [over_frames(seen, values[None], overlay)[0] for values in maps[key]]
+        words = ["what it sees"]
+        words += [f"Res{i}: {h}×{w}" for i, (h, w) in enumerate(map(np.shape, maps[key]), 1)]
+        strip = [seen[0], *laid]
+        draw_strip(page, strip, titles[key], aspect=aspect, titles=words, box=boxes[place])
+        chosen.append(laid[block - 1])
+        arrays |= {f"{key}_res{i}": values for i, values in enumerate(maps[key], 1)}
+    label = f"Res{block}" + ("\nwhite: the\nactor's outline" if actor is not None else "")
+    words = [titles[key] for key in frames]
+    draw_strip(page, chosen, label, aspect=aspect, titles=words, box=boxes[-1])
+    if actor is not None:
+        _outline(page, actor, len(chosen), boxes[-1])
+    note = "each map from its own least value (dark) to its own greatest (bright)"
+    page.text(LEFT, height - 0.1, note, fontsize=8, color=MUTED)
+    alt = (
+        f"{headline}. For {', '.join(titles[key] for key in frames)}: one frame and the attention "
+        f"of residual blocks 1 to 4 over it; block {block} at large below."
+    )
+    return attach(page.figure, alt, **arrays)
+
+
+def _outline(page: Axes, actor: np.ndarray, count: int, box: Box) -> None:
+    """The border of a mask on every image of the strip in a box of the page."""
+    rows, columns = actor.shape
+    left, right, bottom, top = box
+    gap = np.zeros((rows, round(columns * GAP)), bool)
+    mask = np.concatenate([actor, gap] * count, 1)
+    x = left + (np.arange(mask.shape[1]) + 0.5) / mask.shape[1] * (right - left)
+    y = top + (np.arange(rows) + 0.5) / rows * (bottom - top)
+    page.contour(x, y, mask, levels=[0.5], colors="white", linewidths=1)
+
+
+def draw_actor_scores(
+    scores: dict[str, np.ndarray],
+    ideals: dict[str, Sequence[float]],
+    titles: dict[str, str],
+    *,
+    generated: bool = False,
+) -> Figure:
+    """How much of each block's attention is on the actor, over all test frames.
+
+    Args:
+        scores: network -> ``[4, N]``, :func:`statkit.evaluation.attention_on_actor` of each block.
+        ideals: network -> the mean score of a map that is the actor's outline itself, a block.
+        titles: a name for each network.
+    """
+    figure = new_figure(3.9, generated=generated)
+    axes = figure.add_axes((0.08, 0.14, 0.9, 0.74))
+    width = 0.8 / len(scores)
+    arrays, said = {}, []
+    for place, (key, values) in enumerate(scores.items()):
+        colour = COLOURS.get(key, OTHER)
+        at = np.arange(4) + (place - (len(scores) - 1) / 2) * width
+        known = [block[np.isfinite(block)] for block in values]
+        means = np.array([block.mean() for block in known])
+        boxes = axes.boxplot(
+            known,
+            positions=at,
+            widths=0.8 * width,
+            whis=(5, 95),
+            showfliers=False,
+            patch_artist=True,
+            medianprops={"color": INK},
+            boxprops={"facecolor": colour, "alpha": 0.55, "edgecolor": colour},
+            whiskerprops={"color": colour},
+            capprops={"color": colour},
+        )
+        boxes["boxes"][0].set_label(titles[key])
+        ideal = axes.hlines(ideals[key], at - 0.4 * width, at + 0.4 * width, colors=INK, ls=":")
+        for x, mean, cap in zip(at, means, boxes["caps"][1::2], strict=True):
+            axes.text(x, cap.get_ydata()[0], f"{mean:.2f}", ha="center", va="bottom", fontsize=8)
+        arrays |= {f"{key}_scores": values, f"{key}_ideal": ideals[key]}
+        said.append(f"{titles[key]} {', '.join(f'{mean:.2f}' for mean in means)}")
+    ideal.set_label("the actor's outline as map")
+    axes.axhline(1, color=MUTED, lw=1)
+    axes.text(-0.52, 1, "blind", fontsize=8, color=MUTED, va="bottom")
+    axes.set_xticks(range(4), [f"Res{i}" for i in range(1, 5)])
+    axes.set_xlim(-0.55, 3.55)
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylabel("attention on the actor / mean of the frame", fontsize=9)
+    figure.legend(loc="upper center", ncols=len(scores) + 1, fontsize=9, frameon=False)
+    alt = f"Mean attention on the actor over that in the frame, blocks 1 to 4: {'; '.join(said)}."
+    return attach(figure, alt, **arrays)

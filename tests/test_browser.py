@@ -1,0 +1,476 @@
+"""The notebooks in a real browser: JupyterLab in headless Chromium, moved by keyboard and mouse.
+
+Needs Chromium (``apt install chromium``, or ``playwright install chromium``), else all is skipped.
+Screenshots go to ``figures/screens``; times are printed (``pytest -s``), nothing depends on them.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import papermill
+import pytest
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from statkit.video import write_video
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+SCREENS = ROOT / "figures" / "screens"
+SMALL = {"dataset": "demo-small", "epochs": 2, "device": "cpu"}
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+PATIENCE = 120  # seconds for anything that a page is waited for
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+        found = next(filter(None, map(shutil.which, CHROMIUM)), own)
+        if not Path(found).is_file():
+            pytest.skip("no Chromium here: apt install chromium, or playwright install chromium")
+        chromium = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def lab(browser, tmp_path_factory):
+    """A JupyterLab of its own: address, token, and the folder that it serves."""
+    home = tmp_path_factory.mktemp("lab")
+    settings = home / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text(
+        '{"windowingMode": "none", "scrollPastEnd": false}'
+    )
+    (home / "work").mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    command = [sys.executable, "-m", "jupyterlab", str(home / "work"), "--no-browser"]
+    command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", "--allow-root"]
+    command += [f"--IdentityProvider.token={token}", "--expose-app-in-browser"]
+    with open(home / "log", "w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for_server(f"{address}/api/status?token={token}", server, home / "log")
+        yield address, token, home / "work"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_for_server(url, server, log):
+    for _ in range(10 * PATIENCE):
+        assert server.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"JupyterLab does not answer: {log.read_text()}")
+
+
+class Lesson:
+    """A notebook open in a page of its own; what the kernel complains of is collected."""
+
+    def __init__(self, browser, lab, name):
+        address, token, _ = lab
+        self.page = browser.new_page(viewport={"width": 1300, "height": 900})
+        self.page.set_default_timeout(1000 * PATIENCE)
+        self.broken = []
+        self.page.on("pageerror", lambda error: self.broken.append(str(error)))
+        self.page.goto(f"{address}/lab/tree/{name}?reset&token={token}")
+        self.page.wait_for_function(
+            """() => window.jupyterapp?.shell.currentWidget?.context?.isReady
+                     && window.jupyterapp.shell.currentWidget.sessionContext.isReady
+                     && window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel"""
+        )
+        self.page.evaluate(
+            """() => {
+                const panel = window.jupyterapp.shell.currentWidget;
+                window.complaints = [];
+                panel.sessionContext.iopubMessage.connect((_, message) => {
+                    const {msg_type} = message.header, {content} = message;
+                    if (msg_type === 'error') window.complaints.push(content.evalue);
+                    const said = JSON.stringify(content);
+                    if (msg_type !== 'status' && /Traceback|statkit-widget-error/.test(said))
+                        window.complaints.push(said);
+                });
+            }"""
+        )
+
+    def run_all(self):
+        done = self.page.evaluate(
+            "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
+        )
+        assert done is not False, self.complaints()
+
+    def run_cell(self, number):
+        self.page.evaluate(
+            """async number => {
+                window.jupyterapp.shell.currentWidget.content.activeCellIndex = number;
+                await window.jupyterapp.commands.execute('notebook:run-cell');
+            }""",
+            number,
+        )
+
+    def ask(self, code):
+        """Run code in the kernel, outside the notebook; what it prints, from JSON."""
+        printed = self.page.evaluate(
+            """async code => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const request = kernel.requestExecute({code, store_history: false});
+                let text = '';
+                request.onIOPub = message => {
+                    if (message.header.msg_type === 'stream') text += message.content.text;
+                };
+                await request.done;
+                return text;
+            }""",
+            f"import json; print(json.dumps({code}))",
+        )
+        return json.loads(printed)
+
+    def complaints(self):
+        shown = self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.model.toJSON().cells
+                .flatMap(cell => cell.outputs ?? [])
+                .filter(output => output.output_type === 'error')
+                .map(output => output.evalue)"""
+        )
+        marks = self.page.locator(".statkit-widget-error").all_inner_texts()
+        return self.broken + shown + marks + self.page.evaluate("() => window.complaints")
+
+    def pictures_beside(self, control):
+        cell = control.locator("xpath=ancestor::*[contains(@class, 'jp-CodeCell')]")
+        return cell.locator(".jp-RenderedImage img")
+
+    def shown_by(self, control):
+        """The picture that a control draws; there is exactly one."""
+        pictures = self.pictures_beside(control)
+        assert pictures.count() == 1
+        return pictures.get_attribute("src")
+
+    def press(self, control, part, key):
+        """Press a key on a control and wait for a picture that was not there before."""
+        before = self.shown_by(control)
+        part.focus()
+        self.page.keyboard.press(key)
+        self.wait_for_new_picture(control, before)
+
+    def wait_for_new_picture(self, control, before):
+        self.page.wait_for_function(
+            """([control, before]) => {
+                const picture = control.closest('.jp-CodeCell')
+                    .querySelector('.jp-RenderedImage img');
+                return picture && picture.src !== before && picture.naturalWidth > 100;
+            }""",
+            arg=[control.element_handle(), before],
+        )
+
+    def key_to_paint(self, control, part, keys):
+        """Milliseconds from each key press to the frame after its picture was decoded."""
+        times = []
+        for key in keys:
+            part.focus()
+            self.page.evaluate(
+                """control => {
+                    const cell = control.closest('.jp-CodeCell');
+                    const picture = () => cell.querySelector('.jp-RenderedImage img');
+                    const before = picture().src;
+                    window.painted = new Promise((resolve, reject) => {
+                        setTimeout(() => reject(new Error('no new picture')), 20000);
+                        addEventListener('keydown', () => {
+                            const start = performance.now();
+                            const look = () => {
+                                const now = picture();
+                                if (now && now.src !== before && now.complete)
+                                    requestAnimationFrame(() => resolve(performance.now() - start));
+                                else requestAnimationFrame(look);
+                            };
+                            look();
+                        }, {once: true, capture: true});
+                    });
+                }""",
+                control.element_handle(),
+            )
+            self.page.keyboard.press(key)
+            times.append(self.page.evaluate("() => window.painted"))
+        return np.array(times)
+
+    def screenshot(self, name):
+        """The whole notebook as one picture."""
+        height = self.page.evaluate(
+            "() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight"
+        )
+        self.page.set_viewport_size({"width": 1300, "height": min(16000, height + 150)})
+        self.page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENS / f"{name}.png")
+        print(f"\nscreenshot: {SCREENS / name}.png")
+
+    def close(self):
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.page.close()
+
+
+@pytest.fixture
+def open_lesson(browser, lab, request):
+    lessons = []
+
+    def open_one(name):
+        lessons.append(Lesson(browser, lab, name))
+        return lessons[-1]
+
+    yield open_one
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    for number, lesson in enumerate(lessons):  # for whoever asks what was seen at the end
+        lesson.page.screenshot(path=SCREENS / f"{request.node.name}-{number}.png")
+        lesson.close()
+
+
+def slider_ends(handle):
+    """End and Home, the one that moves the slider first."""
+    at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    return ("Home", "End") if at_end else ("End", "Home")
+
+
+def steps(control):
+    """How far a slider goes; 0 of what is none."""
+    handle = control.locator(".noUi-handle")
+    if handle.count() != 1:
+        return 0
+    lowest, highest = (float(handle.get_attribute(f"aria-value{end}")) for end in ("min", "max"))
+    return highest - lowest
+
+
+def move(lesson, control, videos=()):
+    """Move one control to its ends by keyboard; returns what kind it is."""
+    if control.locator("input[type=file]").count():
+        return choose(lesson, control, videos)
+    handle = control.locator(".noUi-handle")
+    chosen = control.locator("button.mod-active")
+    if chosen.count():
+        others = control.locator("button:not(.mod-active)").all_inner_texts()
+        for words in (others[-1], chosen.inner_text()):
+            lesson.press(control, control.get_by_text(words, exact=True), "Space")
+        return "choice"
+    if control.locator("input[type=checkbox]").count():
+        part, kind, keys = control.locator("input[type=checkbox]"), "toggle", ("Space", "Space")
+    else:
+        part, kind = handle.first, "shares" if handle.count() > 1 else "slider"
+        keys = slider_ends(part)
+    for key in keys:
+        lesson.press(control, part, key)
+    return kind
+
+
+def choose(lesson, control, videos):
+    """Hand videos to a picker by both of its doors: uploaded, and by path."""
+    text = control.locator("input[type=text]")
+    before = lesson.shown_by(control)
+    control.locator("input[type=file]").set_input_files(videos[0])
+    control.get_by_text(videos[0].name, exact=True).wait_for()
+    lesson.wait_for_new_picture(control, before)
+    before = lesson.shown_by(control)
+    text.fill(str(videos[1]))
+    text.press("Enter")
+    control.get_by_text(videos[1].name, exact=True).wait_for()
+    lesson.wait_for_new_picture(control, before)
+    text.fill("")
+    text.press("Enter")
+    return "file"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_and_every_control_draws(path, lab, open_lesson, rng):
+    known = papermill.inspect_notebook(str(path))
+    values = {**SMALL, "figures": str(lab[2] / "figures")}
+    values = {name: value for name, value in values.items() if name in known}
+    book = parameterize_notebook(load_notebook_node(str(path)), values)
+    nbformat.write(book, lab[2] / path.name)
+    lesson = open_lesson(path.name)
+    lesson.run_all()
+    controls = lesson.page.locator(".statkit-control").all()
+    videos = [lab[2] / "uploaded.mp4", lab[2] / "named.mp4"]
+    for video in videos:
+        write_video(video, rng.integers(0, 256, (9, 90, 120, 3), np.uint8))
+    print()
+    for control in controls:
+        kind = move(lesson, control, videos)
+        print(f"{path.stem}: {control.inner_text().split(chr(10))[0]} ({kind})")
+    for control in [control for control in controls if steps(control) >= 3][:1]:
+        handle = control.locator(".noUi-handle")
+        if handle.get_attribute("aria-valuenow") != handle.get_attribute("aria-valuemin"):
+            lesson.press(control, handle, "Home")
+        keys = ["ArrowRight"] * 3 + ["ArrowLeft"] * 3
+        times = lesson.key_to_paint(control, handle, keys * 3)
+        print(
+            f"{path.stem}: key press to paint, median {np.median(times):.0f} ms, "
+            f"95th percentile {np.percentile(times, 95):.0f} ms"
+        )
+    lesson.screenshot(path.stem)
+    assert lesson.complaints() == []
+
+
+CELLS = [
+    """
+import time
+from matplotlib.figure import Figure
+from statkit.plots.style import attach
+from statkit.widgets import Choice, Shares, Slider, Toggle, explore
+drawn = []
+def draw(number, kind, on, weights):
+    drawn.append(number)
+    time.sleep(slow)
+    figure = Figure(figsize=(5, 2))
+    figure.text(0.1, 0.5, f"{number} {kind} {on} {weights}")
+    return attach(figure, f"number {number}")
+slow = 0
+""",
+    """
+explorer = explore(
+    draw,
+    number=Slider("Number, pixels", 0, 100, 50),
+    kind=Choice("Kind", ["a", "b"], "a"),
+    on=Toggle("On", True),
+    weights=Shares(["W_CE", "W_SAT", "W_TAT"], [1, 1, 1]),
+)
+""",
+]
+
+
+def write_book(folder, name, cells=CELLS):
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(book, folder / name)
+    return name
+
+
+def test_rerun_cells_neither_stack_nor_draw_twice(lab, open_lesson):
+    lesson = open_lesson(write_book(lab[2], "rerun.ipynb"))
+    lesson.run_all()
+    lesson.run_cell(1)
+    lesson.run_cell(1)
+    controls = lesson.page.locator(".statkit-control")
+    assert controls.count() == 4
+    assert sorted(move(lesson, c) for c in controls.all()) == [
+        "choice",
+        "shares",
+        "slider",
+        "toggle",
+    ]
+    before = lesson.ask("len(drawn)")
+    lesson.press(controls.first, controls.first.locator(".noUi-handle"), "ArrowRight")
+    assert lesson.ask("len(drawn)") == before + 1
+    values = lesson.ask("explorer.values['weights']")
+    assert sum(values) == pytest.approx(1)
+    assert lesson.complaints() == []
+
+
+def test_quick_dragging_ends_at_the_last_value(lab, open_lesson):
+    lesson = open_lesson(write_book(lab[2], "drag.ipynb"))
+    lesson.run_all()
+    assert lesson.ask("len(drawn)") == 1
+    lesson.ask("[globals().update(slow=0.2), drawn.clear()]")
+    control = lesson.page.locator(".statkit-number")
+    handle = control.locator(".noUi-handle")
+    handle.hover()
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    start = time.perf_counter()
+    lesson.page.mouse.down()
+    for step in range(50):
+        lesson.page.mouse.move(x + step, y)
+    lesson.page.mouse.up()
+    seconds = time.perf_counter() - start
+    lesson.page.wait_for_timeout(1000)  # whatever is still on its way arrives
+    said = int(handle.get_attribute("aria-valuenow").split(".")[0])
+    assert said > 50
+    while (drawn := lesson.ask("drawn"))[-1] != said:
+        assert time.perf_counter() - start < PATIENCE, drawn
+    settled = time.perf_counter() - start
+    print(f"\n50 moves in {seconds:.1f} s, settled after {settled:.1f} s, {len(drawn)} drawings")
+    assert drawn[-1] == said and len(drawn) <= 20
+    assert lesson.complaints() == []
+
+
+TRAINING = [
+    """
+from data_prep import open_dataset
+from statkit.experiments import Experiment
+from statkit.settings import default_setting
+from statkit.live import watch
+clips = open_dataset("demo-small")
+experiment = Experiment(clips, default_setting(clips, epochs=200), device="cpu")
+experiment.store.lr.shape
+""",
+    'watch(experiment, ["student"])',
+    "'not reached'",
+]
+
+
+def test_training_is_stopped_by_its_button_and_what_was_learnt_is_kept(lab, open_lesson):
+    lesson = open_lesson(write_book(lab[2], "stop.ipynb", TRAINING))
+    lesson.run_cell(0)
+    lesson.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    button = lesson.page.locator(".statkit-stop")
+    button.wait_for()
+    picture = lesson.page.locator(".jp-RenderedImage img")
+    empty = picture.get_attribute("src")
+    lesson.page.wait_for_function(
+        "empty => document.querySelector('.jp-RenderedImage img')?.src !== empty", arg=empty
+    )
+    button.focus()
+    lesson.page.keyboard.press("Space")
+    lesson.page.locator(".jp-OutputArea-output", has_text="Stopped Student after epoch").wait_for()
+    assert lesson.page.get_by_text("Traceback").count() == 0
+    assert lesson.page.get_by_text("not reached").count() == 1  # the code, and no output
+    assert lesson.ask("len(list(experiment._folder('student').glob('checkpoint.pt')))") == 1
+
+
+def test_two_notebooks_at_once(lab, open_lesson):
+    lessons = [open_lesson(write_book(lab[2], f"{name}.ipynb")) for name in ("one", "two")]
+    for lesson in lessons:
+        lesson.run_all()
+    for lesson in (*lessons, *lessons):
+        control = lesson.page.locator(".statkit-number")
+        lesson.press(control, control.locator(".noUi-handle"), "ArrowRight")
+    assert [lesson.ask("explorer.values['number']") for lesson in lessons] == [52, 52]
+    assert [lesson.complaints() for lesson in lessons] == [[], []]
