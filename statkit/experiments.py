@@ -271,9 +271,7 @@ class Experiment:
         Kept where that is less work than looking again for each of a table's three transfer rows;
         a 3-D network always looks again.
         """
-        kind, recipe = self.rows[row], self._recipe(row)
-        sizes = tuple(self._map_sizes(row))
-        which = (recipe.views, self._power(row), sizes, kind.labelled)
+        which = self._power(row), tuple(self._map_sizes(row)), self.rows[row].labelled
         if which not in self._teachers:
             self._teachers[which] = self._new_teacher(row)
         return self._teachers[which]
@@ -284,7 +282,8 @@ class Experiment:
         network = copy.copy(self.network("teacher"))
         network.power = self._power(row)
         live = LiveTeacher(network, self.source("teacher", store), precision=recipe.precision)
-        frames_kept = recipe.views * store.settings.frames_per_clip
+        fixed = recipe.looks == "fixed"
+        frames_kept = recipe.views * (network.segments if fixed else store.settings.frames_per_clip)
         epochs = self.setting.recipe.epochs
         too_many = frames_kept > 3 * epochs * network.segments
         if self.live_teacher or network.temporal or too_many:
@@ -295,6 +294,7 @@ class Experiment:
             clips,
             views=recipe.views,
             map_sizes=self._map_sizes(row),
+            fixed=fixed,
             progress=self.progress,
         )
 

@@ -47,6 +47,13 @@ def segment_indices(
     return np.minimum(starts[:, None] + np.arange(frames_per_segment), num_frames - 1)
 
 
+def look_frames(num_frames: int, segments: int, frames_per_segment: int, view: int) -> np.ndarray:
+    """int64 ``[K, F]``: the frames that a clip shows in this view where looks are fixed. Another
+    view shows other places of the intervals."""
+    rng = np.random.default_rng(view)
+    return segment_indices(num_frames, segments, frames_per_segment, rng=rng)
+
+
 class Draw(NamedTuple):
     """Which pixels a batch is made of; teacher and student see the same draw.
 
@@ -69,6 +76,7 @@ def random_draws(
     views: int,
     seed: int,
     epoch: int,
+    fixed: bool = False,
 ) -> Iterator[Draw]:
     """One epoch of training: shuffled clips, random frames and views, a function of (seed, epoch)
     alone, so that an interrupted run goes on with the very same batches.
@@ -78,15 +86,22 @@ def random_draws(
             (batch normalisation cannot learn from it).
         lengths: int64 ``[N]``, stored frames of every clip.
         views: draws are from the first ``views`` rows of the view table.
+        fixed: each view of a clip shows its own frames (:func:`look_frames`) and no others.
     """
+    shape = segments, frames_per_segment
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(clips)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         if len(batch) == 1 and start:
             return
-        frames = [segment_indices(lengths[i], segments, frames_per_segment, rng=rng) for i in batch]
-        yield Draw(batch, np.stack(frames), rng.integers(0, views, len(batch)))
+        if fixed:
+            seen = rng.integers(0, views, len(batch))
+            frames = [look_frames(lengths[i], *shape, v) for i, v in zip(batch, seen, strict=True)]
+        else:
+            frames = [segment_indices(lengths[i], *shape, rng=rng) for i in batch]
+            seen = rng.integers(0, views, len(batch))
+        yield Draw(batch, np.stack(frames), seen)
 
 
 def centre_draws(

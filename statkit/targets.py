@@ -29,7 +29,7 @@ from .device import autocast, uses_bfloat16
 from .losses import pool_map
 from .models import STATNet
 from .progress import progress_bar
-from .sampling import Draw
+from .sampling import Draw, look_frames
 
 
 class Target(NamedTuple):
@@ -70,8 +70,8 @@ class LiveTeacher:
 
 
 class KeptTargets:
-    """Has looked once at every stored frame of its clips in every view, and remembers, also in
-    later processes.
+    """Has looked once at all that a draw can show of its clips, every stored frame in every view
+    or a fixed look a view, and remembers, also in later processes.
 
     Keeps half-precision unit maps, pooled to the student's map sizes, and the frame features, from
     which the teacher's TAM answers for any K frames. For 2-D networks. A computation that was
@@ -82,6 +82,7 @@ class KeptTargets:
         store: the frames that its source shows.
         clips: int64, the clips to look at; a draw may ask for no others.
         views: how many rows of the view table.
+        fixed: whether looks are (:class:`statkit.training.Recipe`); a draw must have been made so.
         map_sizes: ``(h, w)`` of the student's four maps.
         progress: whether to show a bar.
 
@@ -97,18 +98,19 @@ class KeptTargets:
         *,
         views: int,
         map_sizes: list[tuple[int, int]],
+        fixed: bool = False,
         progress: bool = True,
     ):
         if teacher.network.temporal:
             raise ValueError("targets are kept a frame at a time; use LiveTeacher for 3-D networks")
-        self.teacher = teacher
+        self.teacher, self.fixed, self.lengths = teacher, fixed, store.lengths
         self.row = np.full(len(store.dataset), -1, np.int64)
         self.row[clips] = np.arange(len(clips))
-        length = store.settings.frames_per_clip
+        length = teacher.network.segments if fixed else store.settings.frames_per_clip
         ends = {"features": (teacher.network.tam.features,)}
         ends |= {f"map{block}": tuple(size) for block, size in enumerate(map_sizes, 1)}
         shapes = {name: (views, len(clips), length, *end) for name, end in ends.items()}
-        self.folder = cache_folder("targets") / _key(teacher, store, clips, shapes)
+        self.folder = cache_folder("targets") / _key(teacher, store, clips, shapes, fixed)
         if not self.folder.is_dir():
             with FileLock(self.folder.with_name(f".{self.folder.name}.lock")):
                 if not self.folder.is_dir():
@@ -121,14 +123,15 @@ class KeptTargets:
         kept, done = _open_unfinished(work, shapes)
         views, _, length = shapes["features"][:3]
         steps = np.array([(view, clip) for view in range(views) for clip in clips])
-        per_batch = max(1, 256 // _rounds(length, self.teacher.network.segments).size)
+        per_batch = max(1, 256 // length)
         bar = progress_bar(
             label="teacher targets", total=len(steps), initial=int(done[0]), show=progress
         )
         for start in range(int(done[0]), len(steps), per_batch):
             chunk = steps[start : start + per_batch]
             at = chunk[:, 0], self.row[chunk[:, 1]]
-            found = _look(self.teacher, chunk, length, [shape[3:] for shape in shapes.values()])
+            groups = np.stack([self._frames(length, *one) for one in chunk])
+            found = _look(self.teacher, chunk, groups, [shape[2:] for shape in shapes.values()])
             for array, values in zip(kept, found, strict=True):
                 array[at] = values
                 array.flush()
@@ -139,10 +142,21 @@ class KeptTargets:
         del kept, array, done  # Windows does not move a folder with open files
         work.rename(self.folder)
 
+    def _frames(self, length: int, view: int, clip: int) -> np.ndarray:
+        """int64 ``[n, K, 1]``: the frames of a clip to be looked at in a view, K at a time, as the
+        network takes them; which it takes together does not matter for a frame's map and feature.
+        """
+        segments = self.teacher.network.segments
+        if self.fixed:
+            return look_frames(self.lengths[clip], segments, 1, view)[None]
+        frames = np.arange(-(-length // segments) * segments).clip(max=length - 1)
+        return frames.reshape(-1, segments, 1)
+
     @torch.no_grad()
     def __call__(self, draw: Draw) -> Target:
         device = self.teacher.device
-        at = draw.views[:, None], self.row[draw.clips][:, None], draw.frames[..., 0]
+        frames = np.arange(draw.frames.shape[1])[None] if self.fixed else draw.frames[..., 0]
+        at = draw.views[:, None], self.row[draw.clips][:, None], frames
         features, *maps = (
             torch.from_numpy(kept[at]).to(device).float() for kept in (self.features, *self.maps)
         )
@@ -151,28 +165,23 @@ class KeptTargets:
 
 
 @torch.no_grad()
-def _look(teacher: LiveTeacher, chunk: np.ndarray, length: int, sizes: list) -> list[np.ndarray]:
-    """float16 features ``[n, T, C]`` and four unit maps ``[n, T, h, w]`` of n (view, clip)."""
-    network, segments = teacher.network, teacher.network.segments
-    groups = _rounds(length, segments)
-    view, clip = (np.repeat(column, len(groups)) for column in chunk.T)
-    draw = Draw(clip, np.tile(groups, (len(chunk), 1, 1)), view)
+def _look(
+    teacher: LiveTeacher, chunk: np.ndarray, groups: np.ndarray, shapes: list
+) -> list[np.ndarray]:
+    """float16 features ``[n, T, C]`` and four unit maps ``[n, T, h, w]`` of n (view, clip); groups
+    int64 ``[n, groups, K, 1]`` says in which frames, shapes are ``[T, ...]`` of each."""
+    network, length = teacher.network, shapes[0][0]
+    view, clip = (np.repeat(column, groups.shape[1]) for column in chunk.T)
+    draw = Draw(clip, groups.reshape(-1, *groups.shape[2:]), view)
     pixels = teacher.source.pixels(draw, temporal=False, device=teacher.device)
     with autocast(teacher.device, teacher.precision):
         output = network(pixels)
     found = [output.features.flatten(0, 1)]
-    for values, size in zip(output.attention_maps, sizes[1:], strict=True):
+    for values, (_, *size) in zip(output.attention_maps, shapes[1:], strict=True):
         pooled = pool_map(values, size)
         found.append(torch.nn.functional.normalize(pooled.flatten(1), dim=1).view_as(pooled))
     clips = (values.unflatten(0, (len(chunk), -1))[:, :length] for values in found)
     return [values.to("cpu", torch.float16).numpy() for values in clips]
-
-
-def _rounds(length: int, segments: int) -> np.ndarray:
-    """int64 ``[n, K, 1]``: all T frames of a clip, K at a time, as the network takes them; which
-    ones it takes together does not matter for a frame's map and feature."""
-    frames = np.arange(-(-length // segments) * segments).clip(max=length - 1)
-    return frames.reshape(-1, segments, 1)
 
 
 def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memmap]:
@@ -197,7 +206,9 @@ def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memm
     return [np.load(file, mmap_mode="r+") for file in files], np.load(done, mmap_mode="r+")
 
 
-def _key(teacher: LiveTeacher, store: FrameStore, clips: np.ndarray, shapes: dict) -> str:
+def _key(
+    teacher: LiveTeacher, store: FrameStore, clips: np.ndarray, shapes: dict, fixed: bool
+) -> str:
     network, weights = teacher.network, hashlib.sha256()
     for name, values in network.state_dict().items():
         weights.update(name.encode() + values.cpu().numpy().tobytes())
@@ -205,7 +216,7 @@ def _key(teacher: LiveTeacher, store: FrameStore, clips: np.ndarray, shapes: dic
     made_of = [str(network), network.power, network.channels, weights.hexdigest()]
     made_of += [teacher.source.size, half, teacher.device.type]
     made_of += [store.dataset.fingerprint, store.settings.hr_side(), clips.tolist(), shapes]
-    made_of += [_code(), torch.__version__]
+    made_of += [fixed, _code(), torch.__version__]
     return fingerprint(made_of)
 
 
@@ -220,6 +231,7 @@ def _code() -> str:
         "frames",
         "losses",
         "models",
+        "sampling",
         "targets",
         "views",
     )

@@ -54,6 +54,9 @@ class Recipe:
         clip_norm: largest total norm of the gradient.
         batchnorm: "train", "partial" (all frozen but the first) or "all" (all frozen).
         views: how many rows of the view table are drawn from, 1 to 10.
+        looks: "all", any stored frame in any view; or "fixed", a clip has one look a view, with
+            frames of its own. A teacher whose targets are kept is then asked once for each of K
+            frames a view, not for all that are stored.
         start: "random", or "probe": the temporal attention starts equal, and the head as a linear
             probe on the pretrained features, so that fine-tuning starts where a probe ends.
         precision: see :func:`statkit.device.autocast`.
@@ -69,12 +72,15 @@ class Recipe:
     clip_norm: float = 20.0
     batchnorm: str = "train"
     views: int = len(VIEWS)
+    looks: str = "all"
     start: str = "random"
     precision: str = "auto"
 
     def __post_init__(self):
         if self.optimizer not in ("adamw", "sgd") or self.schedule not in ("cosine", "paper"):
             raise ValueError(f"unknown {self.optimizer=} or {self.schedule=}")
+        if self.looks not in ("all", "fixed"):
+            raise ValueError(f"looks is 'all' or 'fixed', got {self.looks!r}")
         if self.start not in ("random", "probe"):
             raise ValueError(f"start is 'random' or 'probe', got {self.start!r}")
         if self.epochs < 1 or self.batch_size < 2 or not 1 <= self.views <= len(VIEWS):
@@ -105,6 +111,7 @@ RECIPES = {
         schedule="paper",
         weight_decay=5e-4,
         batchnorm="partial",
+        looks="fixed",
     ),
     # A pretrained backbone on a few hundred clips. From a random head, its first large gradients
     # spoil the features (measured: below a linear probe); so the head starts as that probe.
@@ -115,6 +122,7 @@ RECIPES = {
         backbone_rate=3e-5,
         weight_decay=1e-2,
         batchnorm="all",
+        looks="fixed",
         start="probe",
     ),
 }
@@ -304,6 +312,7 @@ def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[Draw]:
         views=recipe.views,
         seed=seed,
         epoch=epoch,
+        fixed=recipe.looks == "fixed",
     )
 
 

@@ -56,6 +56,19 @@ def test_an_epoch_draws_every_clip_once_and_depends_on_its_seed_and_number_alone
     assert not np.array_equal(first[0].clips, epoch(seed=2, epoch=3)[0].clips)
 
 
+def test_a_fixed_look_is_the_same_in_every_epoch_and_another_in_every_view():
+    clips, lengths = np.arange(40), np.full(40, 16)
+    shown = {}
+    for epoch in range(8):
+        how = {"batch_size": 8, "views": 4, "seed": 0, "epoch": epoch, "fixed": True}
+        for draw in random_draws(clips, lengths, 8, 1, **how):
+            for clip, view, frames in zip(draw.clips, draw.views, draw.frames, strict=True):
+                shown.setdefault((clip, view), set()).add(tuple(frames[:, 0]))
+                assert np.array_equal(frames[:, 0] // 2, np.arange(8))
+    assert len(shown) > 130 and all(len(looks) == 1 for looks in shown.values())
+    assert len({looks.copy().pop() for (clip, _), looks in shown.items() if clip == 0}) > 1
+
+
 def test_evaluation_draws_all_clips_in_order_in_the_whole_view():
     draws = list(centre_draws(np.arange(5), np.full(5, 16), 8, 1, batch_size=2))
     assert np.concatenate([d.clips for d in draws]).tolist() == [0, 1, 2, 3, 4]

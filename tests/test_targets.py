@@ -45,12 +45,13 @@ class Count:
     value = 0
 
 
-def keep(store, seed=9, views=4, clips=None, **how):
+def keep(store, seed=9, views=4, clips=None, fixed=False, **how):
     torch.manual_seed(seed)
     source = CountedSource(store.hr, SIZE, **{"batches": Count(), **how})
     teacher = LiveTeacher(build_model("demo", 12), source, precision="float32")
     clips = store.dataset.split(1).train if clips is None else clips
-    return KeptTargets(teacher, store, clips, views=views, map_sizes=MAPS, progress=False)
+    options = {"views": views, "map_sizes": MAPS, "fixed": fixed, "progress": False}
+    return KeptTargets(teacher, store, clips, **options)
 
 
 def arrays(kept):
@@ -80,13 +81,16 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def test_kept_targets_say_what_the_live_teacher_says(store):
-    kept, clips = keep(store), store.dataset.split(1).train
+@pytest.mark.parametrize("fixed", [False, True])
+def test_kept_targets_say_what_the_live_teacher_says(store, fixed):
+    kept, clips = keep(store, fixed=fixed), store.dataset.split(1).train
+    assert kept.features.shape[2] == (8 if fixed else 16)
     teacher = kept.teacher
     torch.manual_seed(1)
     student = build_model("demo", 12).eval()
     loss = STATLoss()
-    for draw in random_draws(clips, store.lengths, 8, 1, batch_size=8, views=4, seed=0, epoch=0):
+    how = {"batch_size": 8, "views": 4, "seed": 0, "epoch": 0, "fixed": fixed}
+    for draw in random_draws(clips, store.lengths, 8, 1, **how):
         with torch.no_grad():
             output = student(Source(store.lr, SIZE).pixels(draw, temporal=False))
         labels = torch.from_numpy(store.dataset.labels[draw.clips])

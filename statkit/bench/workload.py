@@ -147,7 +147,7 @@ class SimulatedTargets(KeptTargets):
     code."""
 
     def __init__(self, teacher: LiveTeacher, folder: Path, clips: int, length: int, sizes):
-        self.teacher, self.row = teacher, np.arange(clips)
+        self.teacher, self.fixed, self.row = teacher, False, np.arange(clips)
         ends = [(teacher.network.tam.features,), *sizes]
         self.features, *self.maps = (
             _sparse(folder / f"target{i}-{clips}.npy", np.float16, (VIEWS, clips, length, *end))
