@@ -148,7 +148,8 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
             nargs="+",
             choices=list(TABLES),
             default=["3"],
-            help="which of the paper's tables (3), or labels: how many there are",
+            help="which of the paper's tables (3); strides: sizes that an LR frame is enlarged to; "
+            "labels: how many there are",
         )
         sub.add_argument(
             "--rows", nargs="+", choices=list(ROWS), help="instead of the table's own rows"

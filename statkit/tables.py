@@ -60,6 +60,10 @@ TABLES = {
         "Table 4: two streams",
         ("student", "stat", "flow", "flow_stat", "two_stream", "two_stream_stat"),
     ),
+    "strides": Table(
+        "Beyond the paper: how an LR frame meets the network's strides",
+        ("student_native", "student_stem", "student", "student_full", "stat_stem", "stat"),
+    ),
     "labels": Table(
         "Section 3.3.1: few labels, and the unlabelled stage before them",
         ("student", "stat", "stat_ut"),
@@ -92,7 +96,7 @@ def plan(
     """The jobs of a table.
 
     Args:
-        name: "1" to "4" as in the paper, or "labels".
+        name: "1" to "4" as in the paper, "strides" or "labels".
         setting: for all of it, but for what the table varies, and the split. With fewer labels,
             students get as many more epochs, so that the number of steps stays.
         rows: some of the table's rows, or others; all of the table's when empty.
