@@ -92,6 +92,7 @@ ROWS = {
     ),
     # With more time, or another start: the fair baselines, and transfer on their terms.
     "student_converged": Row("Student, 3x epochs", length=3),
+    "student_longest": Row("Student, 6x epochs", length=6),
     "stat_converged": Row("SAT+TAT, 3x epochs", THIRDS, length=3),
     "stat_1_4_2_converged": Row("1/7-4/7-2/7, 3x epochs", (1 / 7, 4 / 7, 2 / 7), length=3),
     "stat_staged": Row("SAT+TAT after Student", THIRDS, start="student"),

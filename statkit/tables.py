@@ -52,6 +52,7 @@ TABLES = {
             "at",
             "stat_all",
             "student_converged",
+            "student_longest",
             "stat_converged",
             "stat_1_4_2_converged",
         ),
