@@ -68,7 +68,7 @@ TABLES = {
     "labels": Table(
         "Section 3.3.1: few labels, and the unlabelled stage before them",
         ("student", "stat", "stat_ut"),
-        labelled=(4, 16, 64, None),
+        labelled=(4, 16, None),
     ),
 }
 
