@@ -39,7 +39,7 @@ def test_a_plan_has_one_job_a_seed_and_split(dataset):
     assert len(jobs) == 6 and all(len(job) == 8 for job in jobs)
     assert {setting.frames.lr_size for setting in jobs[0].settings} == set(TABLES["2"].sizes)
     few = plan("labels", dataset, DEMO, [0], [1])[0].settings
-    assert [setting.labelled for setting in few] == [4, 16, 64, None]
+    assert [setting.labelled for setting in few] == [4, 16, None]
     # 48 training clips of 12 classes: 4 a class is all of them, so no more epochs.
     assert few[0].student_epochs == DEMO.recipe.epochs and few[3].student_epochs is None
     with pytest.raises(ValueError, match="no table '7'"):
