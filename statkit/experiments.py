@@ -24,14 +24,13 @@ from .distributed import main_says, wait
 from .embedding import nearest_names, neighbours
 from .evaluation import Evaluation, Look, evaluate, linear_probe, look_at, precision_at_k
 from .flow import flow_frames
-from .losses import STATLoss
 from .models import MODELS, STATNet, build_model
 from .progress import progress_bar
 from .ranks import is_main
 from .results import Result
 from .rows import ROWS, Row
-from .schedules import inner_weights
-from .settings import DEMO, TRAINING, Reading, Setting
+from .runs import equation_4, power_of, recipe_of, run_name
+from .settings import DEMO, Setting
 from .targets import KeptTargets, LiveTeacher, Teacher
 from .training import Recipe, start_as_probe, train_transfer
 
@@ -271,7 +270,8 @@ class Experiment:
         Kept where that is less work than looking again for each of a table's three transfer rows;
         a 3-D network always looks again.
         """
-        which = self._power(row), tuple(self._map_sizes(row)), self.rows[row].labelled
+        kind, sizes = self.rows[row], tuple(self._map_sizes(row))
+        which = power_of(kind, self.setting), sizes, kind.labelled
         if which not in self._teachers:
             self._teachers[which] = self._new_teacher(row)
         return self._teachers[which]
@@ -280,7 +280,7 @@ class Experiment:
         recipe = self._recipe(row)
         store, clips = (self.store, self.split.train) if self.rows[row].labelled else self.pool
         network = copy.copy(self.network("teacher"))
-        network.power = self._power(row)
+        network.power = power_of(self.rows[row], self.setting)
         live = LiveTeacher(network, self.source("teacher", store), precision=recipe.precision)
         fixed = recipe.looks == "fixed"
         frames_kept = recipe.views * (network.segments if fixed else store.settings.frames_per_clip)
@@ -332,7 +332,7 @@ class Experiment:
             clips,
             recipe,
             teacher,
-            partial(_equation_4, kind, self.setting.reading, recipe.epochs),
+            partial(equation_4, kind, self.setting),
             seed=self.seed,
             device=str(self.device),
             checkpoint=checkpoint,
@@ -366,60 +366,24 @@ class Experiment:
             small_stem=self.rows[row].small_stem,
             shared_tam=self.setting.reading.tam == "shared",
         )
-        network.power, network.channels = self._power(row), self.setting.reading.channels
+        network.power = power_of(self.rows[row], self.setting)
+        network.channels = self.setting.reading.channels
         return network
 
-    def _power(self, row: str) -> int:
-        return self.rows[row].power or self.setting.reading.power
-
     def _recipe(self, row: str) -> Recipe:
-        kind, recipe = self.rows[row], self.setting.recipe
-        epochs = recipe.epochs
-        if kind.side != "hr" and kind.labelled:
-            epochs = self.setting.student_epochs or epochs
-        epochs = max(1, round(epochs * kind.length))
-        if kind.most:
-            epochs = min(epochs, kind.most)
-        return replace(recipe, epochs=epochs)
+        return recipe_of(self.rows[row], self.setting)
 
     def _folder(self, row: str) -> Path:
-        """A row's folder is named after all that its result depends on, its teacher included."""
-        setting, how = asdict(self.setting), []
-        kind: Row | None = self.rows[row]
-        if kind.side == "hr" or not kind.labelled:  # labels kept back change nothing for them
-            setting.pop("labelled")
-            setting.pop("student_epochs")
-        if kind.side == "hr":
-            setting.pop("student_size")
-            setting["frames"] = self.setting.frames.hr_side()
-        while kind:
-            how.append({name: value for name, value in asdict(kind).items() if name != "title"})
-            kind = self.rows[kind.start] if kind.start else None
-        transfer = any(sum(step["weights"][1:]) + step["kd"] for step in how)
-        setting["reading"] = self.setting.reading.unusual(TRAINING if transfer else ("tam",))
-        made_of = [self.dataset.fingerprint, setting, how, self.seed]
-        if self.unlabelled is not None and not all(step["weights"][0] for step in how):
-            made_of.append(self.unlabelled.fingerprint)
-        if self.live_teacher and transfer:
-            made_of.append("live teacher")
-        return cache_folder("runs", f"{row}-{fingerprint(made_of)}")
+        name = run_name(
+            row,
+            self.rows,
+            self.setting,
+            self.seed,
+            clips=self.dataset.fingerprint,
+            unlabelled=None if self.unlabelled is None else self.unlabelled.fingerprint,
+            live_teacher=self.live_teacher,
+        )
+        return cache_folder("runs", name)
 
     def _weights(self, row: str) -> Path:
         return self._folder(row) / "weights.pt"
-
-
-def _equation_4(kind: Row, reading: Reading, epochs: int, epoch: int) -> STATLoss:
-    """The row's loss in one epoch."""
-    cycle = reading.rolling == "cycle"
-    inner = inner_weights(kind.inner, epoch, epochs, phase=reading.phase, cycle=cycle)
-    return STATLoss(
-        *kind.weights,
-        sat_blocks=inner.sat,
-        tat_layers=inner.tat,
-        tat_on=reading.tat,
-        reduction=kind.distance or reading.distance,
-        time=reading.time,
-        sizes=reading.sizes,
-        kd=kind.kd,
-        confident=kind.confident,
-    )

@@ -44,6 +44,7 @@ FLOORS = [
     {"evaluation", "targets", "embedding"},
     {"training", "gradients"},
     {"results", "rows", "paper", "settings"},
+    {"runs"},
     {"experiments"},
     {"tables", "own_clip"},
     {"claims"},
