@@ -317,11 +317,14 @@ class Experiment:
         teacher = self.teacher(row) if kind.transfers else None
         torch.manual_seed(self.seed)
         network = self._new(row, pretrained=self.setting.pretrained)
-        if kind.start:
+        before = self.rows[kind.start] if kind.start else None
+        if before:
             network.load_state_dict(self.network(kind.start).state_dict())
-        elif recipe.start == "probe" and kind.labelled:
-            start_as_probe(network.to(self.device), source, store, clips, seed=self.seed)
-        if kind.transfers and not (kind.start and self.rows[kind.start].transfers):
+        knows_labels = before is not None and before.labelled
+        if recipe.start == "probe" and kind.labelled and not knows_labels:
+            how = {"seed": self.seed, "keep_tam": before is not None}
+            start_as_probe(network.to(self.device), source, store, clips, **how)
+        if kind.transfers and not (before and before.transfers):
             network.tam.load_state_dict(self.network("teacher").tam.state_dict())
         checkpoint = folder / "checkpoint.pt"
         start = time.perf_counter()

@@ -285,19 +285,27 @@ def take_step(
 
 
 def start_as_probe(
-    network: STATNet, source: Source, store: FrameStore, clips: np.ndarray, *, seed: int = 0
+    network: STATNet,
+    source: Source,
+    store: FrameStore,
+    clips: np.ndarray,
+    *,
+    seed: int = 0,
+    keep_tam: bool = False,
 ) -> None:
-    """Set TAM and head, in place, so that the network answers as a linear probe on its features.
+    """Set the head, in place, so that the network answers as a linear probe on its embedding.
 
-    The TAM's second layer is 0, hence equal weights, hence the mean feature; the head is the
-    logistic regression on it. Fine-tuning from here moves the features less than from a random
+    The TAM's second layer becomes 0, hence equal weights, hence the mean feature, unless the TAM is
+    to be kept as it has learnt. Fine-tuning from here moves the features less than from a random
     head (Kumar et al., 2022).
     """
+    if not keep_tam:
+        with torch.no_grad():
+            network.tam.fc2.weight.zero_()
+            network.tam.fc2.bias.zero_()
     found = evaluate(network, source, store, clips)
-    weight, bias = fit_probe(found.features.mean(1), store.dataset.labels[clips], seed=seed)
+    weight, bias = fit_probe(found.embedding, store.dataset.labels[clips], seed=seed)
     with torch.no_grad():
-        network.tam.fc2.weight.zero_()
-        network.tam.fc2.bias.zero_()
         network.head.weight.copy_(weight)
         network.head.bias.copy_(bias)
 
