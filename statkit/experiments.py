@@ -320,12 +320,12 @@ class Experiment:
         before = self.rows[kind.start] if kind.start else None
         if before:
             network.load_state_dict(self.network(kind.start).state_dict())
-        knows_labels = before is not None and before.labelled
-        if recipe.start == "probe" and kind.labelled and not knows_labels:
-            how = {"seed": self.seed, "keep_tam": before is not None}
-            start_as_probe(network.to(self.device), source, store, clips, **how)
         if kind.transfers and not (before and before.transfers):
             network.tam.load_state_dict(self.network("teacher").tam.state_dict())
+        knows_labels = before is not None and before.labelled
+        if recipe.start == "probe" and kind.labelled and not knows_labels:
+            how = {"seed": self.seed, "keep_tam": kind.transfers}
+            start_as_probe(network.to(self.device), source, store, clips, **how)
         checkpoint = folder / "checkpoint.pt"
         start = time.perf_counter()
         history = train_transfer(

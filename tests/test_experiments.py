@@ -189,18 +189,25 @@ def test_a_fitted_head_answers_as_the_probe(dataset):
     assert (found.prec1, found.prec5) == pytest.approx(probe)
 
 
-def test_a_start_without_labels_gets_a_fitted_head_too_and_keeps_its_attention(dataset):
+@pytest.mark.parametrize("start, row", [("ut", "stat_ut"), (None, "stat")])
+def test_whatever_attention_a_student_starts_with_its_head_is_fitted_to_it(dataset, start, row):
     one = experiment(dataset)
     hardly = replace(QUICK.recipe, epochs=1, start="probe", rate=1e-9, weight_decay=0.0)
     one.setting = replace(QUICK, recipe=replace(hardly, batchnorm="all"))
-    before, after = one.network("ut"), one.network("stat_ut")
+    after = one.network(row)
+    if start:
+        before = one.network(start)
+    else:
+        torch.manual_seed(one.seed)
+        before = one._new(row, pretrained=False).eval()
+        before.tam.load_state_dict(one.network("teacher").tam.state_dict())
     for name, values in before.tam.state_dict().items():
         assert torch.allclose(after.tam.state_dict()[name], values, atol=1e-6)
-    source, store, (train, test) = one.source("ut"), one.store, one.split
+    source, store, (train, test) = one.source(row), one.store, one.split
     seen = [evaluate(before, source, store, clips).embedding for clips in (train, test)]
     labels = [dataset.labels[clips] for clips in (train, test)]
     probe = linear_probe(seen[0], labels[0], seen[1], labels[1], seed=one.seed)
-    assert one.result("stat_ut").prec1 == pytest.approx(probe[0], abs=0.01)
+    assert one.result(row).prec1 == pytest.approx(probe[0], abs=0.01)
 
 
 def test_the_fused_answer_is_the_mean_of_the_probabilities(dataset):
