@@ -16,6 +16,7 @@ from statkit.notebooks import NotebookError, callback_errors, run_notebooks
 from statkit.plots.attention import draw_attention, over_frames
 from statkit.plots.comparison import draw_comparison
 from statkit.plots.downsampling import draw_downsampling
+from statkit.plots.style import in_lines
 from statkit.results import Result
 from statkit.video import read_frames
 from statkit.widgets import ERROR_CLASS, Choice, Explorer, Slider
@@ -49,6 +50,13 @@ def test_figure_5_at_every_block(rng):
         figure = draw_attention(looks, {"teacher": "T", "stat": "S"}, block=block)
         assert np.array_equal(figure.shown["stat_map"], looks["stat"].maps[block - 1])
     assert np.array_equal(figure.shown["teacher_weights"], looks["teacher"].weights)
+
+
+def test_long_class_names_go_on_in_a_new_line():
+    assert in_lines("Student\nsays BabyCrawling\n(51 %)") == "Student\nsays\nBabyCrawling\n(51 %)"
+    assert in_lines("says BodyWeightSquats") == "says\nBodyWeight\nSquats"
+    assert in_lines("weights\n(grey: action)") == "weights\n(grey: action)"
+    assert in_lines("supercalifragilistic") == "supercalifragilistic" and in_lines("") == ""
 
 
 def test_overlay_goes_from_frame_to_map(rng):

@@ -3,6 +3,8 @@ generated clips, and the arrays that a figure shows."""
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 POINTS = 72  # in an inch
 WIDTH = 9.0  # inches; a figure then reads at the width of a page
 LEFT, RIGHT = 1.25, 0.99 * WIDTH  # inches; labels stand left of LEFT
+LONGEST = 15  # letters of a line that fit there
 LEAST = 0.005  # shares below it have no number: it would say 0 %, and texts take most of the time
 GAP = 0.04  # between the images of a strip, as a share of their width
 MAPS = "inferno"  # attention: dark is little, bright is much
@@ -172,13 +175,28 @@ def _side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts, 1)
 
 
+def in_lines(text: str, longest: int = LONGEST) -> str:
+    """The text in lines of so many letters where its words allow it; a word that is longer, such as
+    the class name BodyWeightSquats, goes on in a new line at one of its capitals."""
+    lines = []
+    for line in text.split("\n"):
+        for word in textwrap.wrap(line, longest, break_long_words=False) or [""]:
+            parts = re.findall(r"[A-Z]*[^A-Z]+|[A-Z]+", word) if len(word) > longest else [word]
+            lines.append("")
+            for part in parts:
+                if lines[-1] and len(lines[-1] + part) > longest:
+                    lines.append("")
+                lines[-1] += part
+    return "\n".join(lines)
+
+
 def label_row(axes: Axes, text: str, box: Box | None = None) -> None:
     """Words to the left of a row: of a box in the axes, or of the whole axes."""
     left, right, bottom, top = box or (0, 1, 0, 1)
     axes.text(
         left - 0.012 * (right - left),
         (bottom + top) / 2,
-        text,
+        in_lines(text),
         transform=axes.transData if box else axes.transAxes,
         ha="right",
         va="center",
