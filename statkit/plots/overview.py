@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from ..evaluation import Look
 from .attention import over_frames
-from .style import COLOURS, INK, MUTED, OTHER, Box, attach, new_page
+from .style import COLOURS, INK, MUTED, OTHER, Box, attach, in_lines, new_page
 
 PICTURE = (0.8, 0.6)  # inches
 COLUMNS = (1.45, 2.75, 3.75, 4.75, 5.75, 7.0)  # left ends: frame, four blocks, TAM
-ANSWER = 8.35  # middle of the last column
+ANSWER, NARROW = 8.35, 13  # middle of the last column, and letters of a line in it
 LANES = {"teacher": 0.55, "student": 2.25}  # upper ends
 TITLES = ("frames", "block 1", "block 2", "block 3", "block 4", "TAM")
 
@@ -45,8 +45,9 @@ def draw_overview(
         words = f"{name}: Equation {2 if name == 'SAT' else 3}"
         box = {"fc": "white", "ec": colour, "boxstyle": "round"}
         page.text(middle, np.mean(between), words, ha="center", va="center", fontsize=9, bbox=box)
-    _arrow(page, (ANSWER, between[0] + 0.4), (ANSWER, between[1]), OTHER, lw=2.5)
-    page.text(ANSWER, between[0] + 0.36, f"cross-entropy\nlabel: {label}", ha="center", fontsize=9)
+    _arrow(page, (ANSWER, between[0] + 0.58), (ANSWER, between[1]), OTHER, lw=2.5)
+    words = in_lines(f"cross-entropy\n“{label}”", NARROW)
+    page.text(ANSWER, between[0] + 0.06, words, ha="center", va="top", fontsize=9)
     alt = (
         f"A teacher on HR frames and a student on LR frames of a clip of {label}. Each turns "
         "frames into the attention maps of four blocks, into temporal attention, and an answer. "
@@ -72,7 +73,8 @@ def _draw_lane(page: Axes, look: Look, frame: int, top: float, name: str, colour
     ends = [box[0] for box in boxes[1:]] + [ANSWER - 0.42]
     for box, end in zip(boxes, ends, strict=True):
         _arrow(page, (box[1] + 0.03, middle), (end - 0.03, middle), MUTED)
-    page.text(ANSWER, middle, f"says\n{look.answer}", ha="center", va="center", fontsize=9)
+    words = in_lines(f"says\n{look.answer}", NARROW)
+    page.text(ANSWER, middle, words, ha="center", va="center", fontsize=9)
 
 
 def _bars(page: Axes, weights: np.ndarray, box: Box, colour: str) -> None:
