@@ -121,7 +121,7 @@ def draw_temporal_attention(
         about = {"highest": highest, "colour": colour, "action": action, "expected": expected}
         draw_weights(page, weights, bars, **about)
     label_row(page, "weights" + ("\n(grey: action)" if inside is not None else ""), boxes[1])
-    label_row(page, "weights\n(dashes: if they\nwent with the\nframes)", boxes[3])
+    label_row(page, "weights\n(dashes: had\nthey gone with\nthe frames)", boxes[3])
     rounded = [" ".join(f"{value:.2f}" for value in weights) for weights in (before, after)]
     alt = (
         f"{headline}. {segments} frames with weights {rounded[0]}; then frames {', '.join(names)} "
