@@ -139,6 +139,13 @@ CLAIMS = (
         "lesson 4",
         _at_equal_time("stat", teacher=True),
     ),
+    Claim(
+        "... with frames enlarged to the teacher's size, for both",
+        "not in the paper",
+        "lesson 7",
+        _rows("stat_full", "student_full", table="strides"),
+        table="strides",
+    ),
     Claim("SAT alone helps", "Table 3", "lesson 4", _rows("sat", "student")),
     Claim("TAT alone helps", "Table 3", "lesson 4", _rows("tat", "student")),
     Claim("SAT helps more than TAT", "Table 3", "lesson 4", _rows("sat", "tat")),

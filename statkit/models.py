@@ -17,6 +17,7 @@ from torchvision.models import resnet
 from torchvision.models.video import resnet as video_resnet
 
 from .attention import TAMOutput, TemporalAttention, spatial_attention
+from .device import through
 
 
 class NetOutput(NamedTuple):
@@ -147,7 +148,7 @@ class STATNet(nn.Module):
         x = self.stem((clips.flatten(0, 1) - self.mean) / self.std)
         outputs = []
         for block in self.blocks:
-            x = block(x)
+            x = through(block, x)
             outputs.append(x)
         features = x.flatten(2).mean(2).float().unflatten(0, (-1, self.segments))
         # Cheap, and what the losses compare: always in float32.

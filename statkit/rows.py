@@ -103,6 +103,7 @@ ROWS = {
     "student_stem": Row("Student, 12x16, small stem", size="lr", small_stem=True),
     "stat_stem": Row("SAT+TAT, 12x16, small stem", THIRDS, size="lr", small_stem=True),
     "student_full": Row("Student, enlarged to HR", size="hr"),
+    "stat_full": Row("SAT+TAT, enlarged to HR", THIRDS, size="hr"),
     # Two streams (Table 4).
     "flow": Row("Flow", side="flow"),
     "flow_stat": Row("Flow, SAT+TAT", THIRDS, side="flow"),

@@ -63,7 +63,15 @@ TABLES = {
     ),
     "strides": Table(
         "Beyond the paper: how an LR frame meets the network's strides",
-        ("student_native", "student_stem", "student", "student_full", "stat_stem", "stat"),
+        (
+            "student_native",
+            "student_stem",
+            "student",
+            "student_full",
+            "stat_stem",
+            "stat",
+            "stat_full",
+        ),
     ),
     "labels": Table(
         "Section 3.3.1: few labels, and the unlabelled stage before them",

@@ -102,3 +102,17 @@ def test_gradients_of_a_3d_network_are_those_of_float32(precision):
         output.logits.float().square().sum().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in network.parameters()]))
     assert torch.allclose(*gradients, rtol=1e-3, atol=1e-4)
+
+
+def test_a_last_block_of_one_pixel_learns_in_bfloat16_as_in_float32():
+    torch.manual_seed(0)
+    network = build_model("resnet18", 3, 2).freeze_batchnorm("all").train()
+    clips, labels = torch.rand(4, 2, 3, 12, 16), torch.tensor([0, 1, 2, 0])
+    found = []
+    for half in (False, True):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = network(clips).logits
+        torch.nn.functional.cross_entropy(logits, labels).backward()
+        found.append(network.blocks[3][0].conv1.weight.grad.clone())
+    assert (found[0] - found[1]).norm() < 0.2 * found[0].norm()
