@@ -111,7 +111,6 @@ RECIPES = {
         schedule="paper",
         weight_decay=5e-4,
         batchnorm="partial",
-        looks="fixed",
     ),
     # A pretrained backbone on a few hundred clips. From a random head, its first large gradients
     # spoil the features (measured: below a linear probe); so the head starts as that probe.
