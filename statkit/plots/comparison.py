@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..results import Result, estimate, values_of
-from .style import COLOURS, INK, MUTED, OTHER, attach, new_figure
+from .style import COLOURS, INK, MUTED, OTHER, attach, in_lines, new_figure
 
 
 def draw_comparison(
@@ -42,7 +42,7 @@ def draw_comparison(
         axes.text(mean.mean + reach + 1, place, f"{mean.mean:.1f}", va="center", fontsize=9)
     axes.axvline(chance, color=MUTED, ls=":", lw=1)
     axes.text(chance, -0.62, " chance", fontsize=8, color=MUTED, va="center")
-    axes.set_yticks(range(len(rows)), [titles[row] for row in rows], fontsize=9)
+    axes.set_yticks(range(len(rows)), [in_lines(titles[row], 20) for row in rows], fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.85)
     axes.set_xlim(0, 100)
     axes.set_xlabel("prec@1 on the test clips (per cent)", fontsize=9)
