@@ -26,8 +26,8 @@ HMDB = f"statkit tables --table 4 --data HMDB51 --backbone r2plus1d_34 {WITH}"
 class Claim:
     """What the paper says, where, where it is shown here, and the difference that tests it.
 
-    test: runs -> estimate in the unit named, or ValueError where the runs do not hold it; None
-    where it cannot be tested with what is here, and then ``reason`` says why, and how it can.
+    test: runs of its table -> estimate in the unit named, or ValueError where the runs do not hold
+    it; None where it cannot be tested with what is here, and then ``reason`` says why, and how.
     table: which one holds the runs.
     truth: whether it takes clips of which actor and action are known.
     """
@@ -42,9 +42,8 @@ class Claim:
     truth: bool = False
 
 
-def _rows(row: str, baseline: str, what: str = "prec1", table: str = "3") -> Callable:
+def _rows(row: str, baseline: str, what: str = "prec1") -> Callable:
     def test(runs: Runs) -> Estimate:
-        runs = [run for run in runs if run.table == table]
         return gain([run for run in runs if getattr(run, what) is not None], row, baseline, what)
 
     return test
@@ -54,7 +53,7 @@ def _gain_shrinks(runs: Runs) -> Estimate:
     """The gain at 6x8 less the gain at 24x32, seed by seed."""
     gains = {}
     for size in ("6x8", "24x32"):
-        here = [run for run in runs if run.table == "2" and run.resolution == size]
+        here = [run for run in runs if run.resolution == size]
         after, before = values_of(here, "stat"), values_of(here, "student")
         gains[size] = {key: after[key] - before[key] for key in after.keys() & before.keys()}
     both = sorted(gains["6x8"].keys() & gains["24x32"].keys())
@@ -82,7 +81,6 @@ def _at_equal_time(row: str, teacher: bool) -> Callable:
     """
 
     def test(runs: Runs) -> Estimate:
-        runs = [run for run in runs if run.table == "3"]
         lengths = [name for name in PLAIN if values_of(runs, name)]
         names = (row, "teacher", *lengths)
         of = {name: values_of(runs, name) for name in names}
@@ -143,7 +141,7 @@ CLAIMS = (
         "... with frames enlarged to the teacher's size, for both",
         "not in the paper",
         "lesson 7",
-        _rows("stat_full", "student_full", table="strides"),
+        _rows("stat_full", "student_full"),
         table="strides",
     ),
     Claim("SAT alone helps", "Table 3", "lesson 4", _rows("sat", "student")),
@@ -155,21 +153,21 @@ CLAIMS = (
         "Rolling weights beat fixed ones",
         "Table 1",
         "lesson 5",
-        _rows("stat_rc", "stat", table="1"),
+        _rows("stat_rc", "stat"),
         table="1",
     ),
     Claim(
         "Equal weights beat increasing ones",
         "Table 1",
         "lesson 5",
-        _rows("stat", "stat_increasing", table="1"),
+        _rows("stat", "stat_increasing"),
         table="1",
     ),
     Claim(
         "Copying the last block and layer only is worse",
         "Table 1",
         "lesson 5",
-        _rows("stat", "stat_last", table="1"),
+        _rows("stat", "stat_last"),
         table="1",
     ),
     Claim("The unlabelled stage adds to it", "Table 3", "lesson 8", _rows("stat_rc_ut", "stat_rc")),
@@ -190,14 +188,14 @@ CLAIMS = (
         "Enlarging the 12x16 frame helps by itself (to the teacher's size, over as it is)",
         "not in the paper",
         "lesson 7",
-        _rows("student_full", "student_native", table="strides"),
+        _rows("student_full", "student_native"),
         table="strides",
     ),
     Claim(
         "... and so does a smaller stride instead (small stem, over as it is)",
         "not in the paper",
         "lesson 7",
-        _rows("student_stem", "student_native", table="strides"),
+        _rows("student_stem", "student_native"),
         table="strides",
     ),
     Claim(
@@ -330,7 +328,7 @@ def _evidence(claim: Claim, runs: Runs) -> list[str]:
     if claim.truth and all(run.on_actor is None for run in runs):
         return ["", "cannot be tested here: actor and action are not known of these clips"]
     try:
-        found = claim.test(runs)
+        found = claim.test([run for run in runs if run.table == claim.table])
     except NotReached as error:
         return ["", f"cannot be tested here: {error}"]
     except ValueError:

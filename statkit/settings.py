@@ -114,8 +114,8 @@ class Setting:
 # Half the teacher's size takes less than half the time, on a laptop, and costs students some 15
 # points (table "strides"), the plain one and the others alike.
 DEMO = Setting(student_size=(36, 48))
-# At 9/16 of the teacher's pixels the plain student is as good on lists 1 and 3 of the eight classes
-# (59.1 and 53.5, at the teacher's size 49.7 and 56.0), and takes little more than half the time.
+# At 9/16 of the teacher's pixels the plain student is as good on the eight classes (table
+# "strides": 50.7 over three lists, 47.5 at the teacher's size), in little more than half the time.
 REAL = Setting(
     backbone="resnet18",
     segments=4,

@@ -87,7 +87,7 @@ class KeptTargets:
         progress: whether to show a bar.
 
     Raises:
-        ValueError: a 3-D teacher, or no room on the disk.
+        ValueError: a 3-D teacher, no room on the disk, or, when called, frames of another look.
     """
 
     def __init__(
@@ -152,11 +152,21 @@ class KeptTargets:
         frames = np.arange(-(-length // segments) * segments).clip(max=length - 1)
         return frames.reshape(-1, segments, 1)
 
+    def _places(self, draw: Draw) -> np.ndarray:
+        """Where among a clip's kept frames the drawn ones are, for each interval."""
+        if not self.fixed:
+            return draw.frames[..., 0]
+        segments = draw.frames.shape[1]
+        lengths = self.lengths[draw.clips]
+        looks = [look_frames(n, segments, 1, v) for n, v in zip(lengths, draw.views, strict=True)]
+        if not np.array_equal(np.stack(looks), draw.frames):
+            raise ValueError("targets of fixed looks were asked for other frames: draw fixed looks")
+        return np.arange(segments)[None]
+
     @torch.no_grad()
     def __call__(self, draw: Draw) -> Target:
         device = self.teacher.device
-        frames = np.arange(draw.frames.shape[1])[None] if self.fixed else draw.frames[..., 0]
-        at = draw.views[:, None], self.row[draw.clips][:, None], frames
+        at = draw.views[:, None], self.row[draw.clips][:, None], self._places(draw)
         features, *maps = (
             torch.from_numpy(kept[at]).to(device).float() for kept in (self.features, *self.maps)
         )

@@ -98,6 +98,13 @@ def test_kept_targets_say_what_the_live_teacher_says(store, fixed):
         assert ours == pytest.approx(theirs, abs=1e-3)
 
 
+def test_targets_of_fixed_looks_answer_for_no_other_frames(store):
+    kept, clips = keep(store, fixed=True), store.dataset.split(1).train
+    draws = random_draws(clips, store.lengths, 8, 1, batch_size=8, views=4, seed=0, epoch=0)
+    with pytest.raises(ValueError, match="other frames"):
+        kept(next(draws))
+
+
 def test_the_teacher_looks_once_and_later_computations_find_it(store):
     first, second = Count(), Count()
     found = keep(store, seed=10, batches=first), keep(store, seed=10, batches=second)
