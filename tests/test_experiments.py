@@ -194,13 +194,18 @@ def test_whatever_attention_a_student_starts_with_its_head_is_fitted_to_it(datas
     one = experiment(dataset)
     hardly = replace(QUICK.recipe, epochs=1, start="probe", rate=1e-9, weight_decay=0.0)
     one.setting = replace(QUICK, recipe=replace(hardly, batchnorm="all"))
+    torch.manual_seed(9)
+    teacher = one._new("teacher", pretrained=False).eval()
+    with torch.no_grad():
+        teacher.tam.fc2.weight.mul_(20)  # far from equal weights
+    one._networks["teacher"] = teacher
     after = one.network(row)
     if start:
         before = one.network(start)
     else:
         torch.manual_seed(one.seed)
         before = one._new(row, pretrained=False).eval()
-        before.tam.load_state_dict(one.network("teacher").tam.state_dict())
+        before.tam.load_state_dict(teacher.tam.state_dict())
     for name, values in before.tam.state_dict().items():
         assert torch.allclose(after.tam.state_dict()[name], values, atol=1e-6)
     source, store, (train, test) = one.source(row), one.store, one.split
