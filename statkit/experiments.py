@@ -28,7 +28,7 @@ from .models import MODELS, STATNet, build_model
 from .progress import progress_bar
 from .ranks import is_main
 from .results import Result
-from .rows import ROWS, Row
+from .rows import ROWS, SCRATCH, Row
 from .runs import equation_4, power_of, recipe_of, run_name
 from .settings import DEMO, Setting
 from .targets import KeptTargets, LiveTeacher, Teacher
@@ -316,8 +316,9 @@ class Experiment:
         source = self.source(row, store)
         teacher = self.teacher(row) if kind.transfers else None
         torch.manual_seed(self.seed)
-        network = self._new(row, pretrained=self.setting.pretrained)
-        before = self.rows[kind.start] if kind.start else None
+        pretrained = self.setting.pretrained if kind.start != SCRATCH else False
+        network = self._new(row, pretrained=pretrained)
+        before = kind.before(self.rows)
         if before:
             network.load_state_dict(self.network(kind.start).state_dict())
         if kind.transfers and not (before and before.transfers):

@@ -5,9 +5,11 @@ A new row is a line here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 THIRDS = (1 / 3, 1 / 3, 1 / 3)
+SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,8 @@ class Row:
             (:func:`statkit.schedules.inner_weights`).
         length: how many times the setting's epochs.
         most: at most so many epochs.
-        start: row whose trained weights this one starts from; from nothing (or the pretrained
-            backbone) when None.
+        start: row whose trained weights this one starts from; :data:`SCRATCH`, random weights even
+            where the setting has a pretrained backbone; as the setting says when None.
         kd: weight of Hinton's distillation of the answers.
         confident: whether the teacher is followed as far as it can be trusted
             (:func:`statkit.losses.teacher_trust`).
@@ -59,6 +61,10 @@ class Row:
     def labelled(self) -> bool:
         """Whether labels are read; the unlabelled stage (Section 3.3.1) has none."""
         return self.weights[0] > 0
+
+    def before(self, rows: Mapping[str, Row]) -> Row | None:
+        """The one of these rows that it starts from."""
+        return None if self.start in (None, SCRATCH) else rows[self.start]
 
 
 ROWS = {
@@ -98,6 +104,9 @@ ROWS = {
     "stat_staged": Row("SAT+TAT after Student", THIRDS, start="student"),
     "student_from_teacher": Row("Student from the teacher's weights", start="teacher"),
     "stat_from_teacher": Row("SAT+TAT from the teacher's weights", THIRDS, start="teacher"),
+    # Without ImageNet's features, which is what the pretrained rows share with their teacher.
+    "student_scratch": Row("Student, from scratch", start=SCRATCH, length=5),
+    "stat_scratch": Row("SAT+TAT, from scratch", THIRDS, start=SCRATCH, length=5),
     # How the 12x16 frame meets the network's strides.
     "student_native": Row("Student, 12x16 as it is", size="lr"),
     "student_stem": Row("Student, 12x16, small stem", size="lr", small_stem=True),

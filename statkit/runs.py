@@ -8,15 +8,20 @@ from dataclasses import asdict, replace
 
 from .cache import fingerprint
 from .losses import STATLoss
-from .rows import Row
+from .rows import SCRATCH, Row
 from .schedules import inner_weights
 from .settings import TRAINING, Setting
 from .training import Recipe
 
+FROM_SCRATCH = {"rate": 1e-3, "backbone_rate": None, "batchnorm": "train", "start": "random"}
+
 
 def recipe_of(row: Row, setting: Setting) -> Recipe:
-    """The setting's recipe with the row's own number of epochs."""
+    """The setting's recipe with the row's own number of epochs; from random weights, without what
+    a pretrained backbone needs."""
     recipe = setting.recipe
+    if row.start == SCRATCH and setting.pretrained:
+        recipe = replace(recipe, **FROM_SCRATCH)
     epochs = recipe.epochs
     if row.side != "hr" and row.labelled:
         epochs = setting.student_epochs or epochs
@@ -75,7 +80,7 @@ def run_name(
         made["frames"] = setting.frames.hr_side()
     while row:
         how.append({field: value for field, value in asdict(row).items() if field != "title"})
-        row = rows[row.start] if row.start else None
+        row = row.before(rows)
     transfer = any(sum(step["weights"][1:]) + step["kd"] for step in how)
     made["reading"] = setting.reading.unusual(TRAINING if transfer else ("tam",))
     made_of = [clips, made, how, seed]

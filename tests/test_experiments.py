@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torchvision.models import resnet18
 
 from statkit.evaluation import evaluate, linear_probe
 from statkit.experiments import Experiment
@@ -11,7 +12,7 @@ from statkit.results import Result, estimate, gain, read_results, write_results
 from statkit.rows import ROWS, TABLE_3
 from statkit.settings import DEMO
 from statkit.targets import KeptTargets, LiveTeacher
-from statkit.training import start_as_probe
+from statkit.training import RECIPES, start_as_probe
 
 QUICK = replace(
     DEMO,
@@ -113,6 +114,37 @@ def test_the_second_stage_goes_on_from_the_first(dataset, monkeypatch):
     for name, value in seen.items():
         source = teacher if name.startswith("tam.") else plain
         assert torch.equal(value, source.state_dict()[name])
+
+
+def test_from_scratch_leaves_the_pretrained_weights_and_what_they_need(
+    dataset, tmp_path, monkeypatch
+):
+    torch.manual_seed(5)
+    torch.save(resnet18().state_dict(), tmp_path / "weights.pth")
+    gentle = replace(RECIPES["finetune"], epochs=2, views=2)
+    setting = replace(
+        QUICK, backbone="resnet18", pretrained=str(tmp_path / "weights.pth"), recipe=gentle
+    )
+    one, seen = Experiment(dataset, setting, device="cpu", progress=False), {}
+
+    def spy(student, source, store, clips, recipe, *_, **__):
+        seen[len(seen)] = recipe, {k: v.clone() for k, v in student.state_dict().items()}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("statkit.experiments.train_transfer", spy)
+    for row in ("student", "student_scratch"):
+        with pytest.raises(KeyboardInterrupt):
+            one.network(row)
+    (tuned, pretrained), (recipe, scratch) = seen.values()
+    assert tuned.start == "probe" and tuned.batchnorm == "all" and tuned.epochs == 2
+    assert recipe.start == "random" and recipe.batchnorm == "train" and recipe.epochs == 10
+    assert recipe.backbone_rate is None and recipe.rate > tuned.rate
+    convolutions = [name for name, value in pretrained.items() if value.ndim == 4]
+    assert len(convolutions) == 20
+    for name in convolutions:
+        assert not torch.equal(scratch[name], pretrained[name])
+    with pytest.raises(KeyError, match="no such row"):
+        replace(ROWS["stat"], start="no such row").before(ROWS)
 
 
 def test_rows_alike_share_their_targets(dataset):
