@@ -6,6 +6,7 @@ difference over seeds and splits lies above 0, and as not reproduced otherwise.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -42,11 +43,22 @@ class Claim:
     truth: bool = False
 
 
-def _rows(row: str, baseline: str, what: str = "prec1") -> Callable:
+def _rows(row: str, baseline: str, what: str = "prec1", labelled: int | None = None) -> Callable:
+    """One row against another, with so many labelled clips a class (all when None)."""
+
     def test(runs: Runs) -> Estimate:
-        return gain([run for run in runs if getattr(run, what) is not None], row, baseline, what)
+        here = [run for run in runs if run.labelled == labelled]
+        return gain([run for run in here if getattr(run, what) is not None], row, baseline, what)
 
     return test
+
+
+def _from_scratch(runs: Runs) -> Estimate:
+    """Rows of their own where the others start from pretrained weights, else the others."""
+    settings = [json.loads(run.parameters).get("setting", {}) for run in runs]
+    pretrained = any(setting.get("pretrained") for setting in settings)
+    rows = ("stat_scratch", "student_scratch") if pretrained else ("stat", "student")
+    return gain(runs, *rows)
 
 
 def _gain_shrinks(runs: Runs) -> Estimate:
@@ -144,6 +156,26 @@ CLAIMS = (
         _rows("stat_full", "student_full"),
         table="strides",
     ),
+    Claim(
+        "... with a student that starts from random weights",
+        "not in the paper",
+        "lesson 4",
+        _from_scratch,
+    ),
+    Claim(
+        "... with 16 labelled clips a class",
+        "not in the paper",
+        "lesson 8",
+        _rows("stat", "student", labelled=16),
+        table="labels",
+    ),
+    Claim(
+        "... with 4",
+        "not in the paper",
+        "lesson 8",
+        _rows("stat", "student", labelled=4),
+        table="labels",
+    ),
     Claim("SAT alone helps", "Table 3", "lesson 4", _rows("sat", "student")),
     Claim("TAT alone helps", "Table 3", "lesson 4", _rows("tat", "student")),
     Claim("SAT helps more than TAT", "Table 3", "lesson 4", _rows("sat", "tat")),
@@ -171,6 +203,20 @@ CLAIMS = (
         table="1",
     ),
     Claim("The unlabelled stage adds to it", "Table 3", "lesson 8", _rows("stat_rc_ut", "stat_rc")),
+    Claim(
+        "... with 16 labelled clips a class",
+        "Section 3.3.1",
+        "lesson 8",
+        _rows("stat_ut", "stat", labelled=16),
+        table="labels",
+    ),
+    Claim(
+        "... with 4",
+        "Section 3.3.1",
+        "lesson 8",
+        _rows("stat_ut", "stat", labelled=4),
+        table="labels",
+    ),
     Claim(
         "Everything together beats the plain student",
         "Table 3",
@@ -335,7 +381,8 @@ def _evidence(claim: Claim, runs: Runs) -> list[str]:
         command = f"`statkit tables --table {claim.table} --data ...`"
         return ["", f"cannot be tested here: not run; {command}"]
     if claim.unit == "points":
-        return [f"{signed(found)}, {found.runs} runs", verdict(found)]
+        runs_too = f", {found.runs} runs" if found.runs > 1 else ""
+        return [signed(found) + runs_too, verdict(found)]
     return [f"{found.mean:+.2f} ± {found.half_width:.2f}, {found.runs} runs", verdict(found)]
 
 

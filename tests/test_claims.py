@@ -1,3 +1,4 @@
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,25 @@ def test_the_ledger_by_hand():
     unseen = [replace(one, on_actor=None) for one in runs]
     assert ledger({"x": unseen}).count("are not known of these clips") == 2
     assert "+0.50" in lines["The student's attention moves to the actor (last block, 1 is blind)"]
+
+
+def test_from_scratch_is_the_rows_themselves_where_nothing_is_pretrained():
+    [claim] = [claim for claim in CLAIMS if "random weights" in claim.words]
+    runs = [run("student", 0, 40), run("stat", 0, 47)]
+    assert claim.test(runs).mean == 7
+    tuned = json.dumps({"setting": {"pretrained": True}})
+    runs = [replace(one, parameters=tuned) for one in runs]
+    with pytest.raises(ValueError, match="no seed has"):
+        claim.test(runs)
+    more = [run("student_scratch", 0, 20), run("stat_scratch", 0, 23)]
+    assert claim.test(runs + more).mean == 3
+
+
+def test_few_labels_are_compared_with_as_few():
+    runs = [run("student", 0, 10, "labels", labelled=4), run("stat", 0, 15, "labels", labelled=4)]
+    runs += [run("student", 0, 20, "labels", labelled=16), run("stat", 0, 50, "labels")]
+    lines = [line for line in ledger({"x": runs}).splitlines() if "lesson 8" in line]
+    assert [("+5.0 (one run)" in line) for line in lines[:2]] == [False, True]
 
 
 def test_equal_time_by_hand():
