@@ -105,8 +105,8 @@ ROWS = {
     "student_from_teacher": Row("Student from the teacher's weights", start="teacher"),
     "stat_from_teacher": Row("SAT+TAT from the teacher's weights", THIRDS, start="teacher"),
     # Without ImageNet's features, which is what the pretrained rows share with their teacher.
-    "student_scratch": Row("Student, from scratch", start=SCRATCH, length=5),
-    "stat_scratch": Row("SAT+TAT, from scratch", THIRDS, start=SCRATCH, length=5),
+    "student_scratch": Row("Student from scratch, 3x epochs", start=SCRATCH, length=3),
+    "stat_scratch": Row("SAT+TAT from scratch, 3x epochs", THIRDS, start=SCRATCH, length=3),
     # How the 12x16 frame meets the network's strides.
     "student_native": Row("Student, 12x16 as it is", size="lr"),
     "student_stem": Row("Student, 12x16, small stem", size="lr", small_stem=True),

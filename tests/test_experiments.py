@@ -137,7 +137,7 @@ def test_from_scratch_leaves_the_pretrained_weights_and_what_they_need(
             one.network(row)
     (tuned, pretrained), (recipe, scratch) = seen.values()
     assert tuned.start == "probe" and tuned.batchnorm == "all" and tuned.epochs == 2
-    assert recipe.start == "random" and recipe.batchnorm == "train" and recipe.epochs == 10
+    assert recipe.start == "random" and recipe.batchnorm == "train" and recipe.epochs == 6
     assert recipe.backbone_rate is None and recipe.rate > tuned.rate
     convolutions = [name for name, value in pretrained.items() if value.ndim == 4]
     assert len(convolutions) == 20
