@@ -106,8 +106,9 @@ def plan(
 
     Args:
         name: "1" to "4" as in the paper, "strides" or "labels".
-        setting: for all of it, but for what the table varies, and the split. With fewer labels,
-            students get as many more epochs, so that the number of steps stays.
+        setting: for all of it, but for what the table varies, and the split; a number of labels
+            given in it is the only one. With fewer labels, students get as many more epochs, so
+            that the number of steps stays.
         rows: some of the table's rows, or others; all of the table's when empty.
 
     Raises:
@@ -122,8 +123,9 @@ def plan(
     for split in splits:
         clips = dataset.split(split).train
         settings = []
+        numbers = (setting.labelled,) if setting.labelled else table.labelled or (None,)
         for size in table.sizes or (setting.frames.lr_size,):
-            for labelled in table.labelled or (setting.labelled,):
+            for labelled in numbers:
                 frames = replace(setting.frames, lr_size=size)
                 one = replace(setting, split=split, frames=frames, labelled=labelled)
                 if labelled:

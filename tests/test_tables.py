@@ -42,6 +42,8 @@ def test_a_plan_has_one_job_a_seed_and_split(dataset):
     assert [setting.labelled for setting in few] == [4, 16, None]
     # 48 training clips of 12 classes: 4 a class is all of them, so no more epochs.
     assert few[0].student_epochs == DEMO.recipe.epochs and few[2].student_epochs is None
+    one = plan("labels", dataset, replace(DEMO, labelled=2), [0], [1])[0].settings
+    assert [(setting.labelled, setting.student_epochs) for setting in one] == [(2, 100)]
     with pytest.raises(ValueError, match="no table '7'"):
         plan("7", dataset, DEMO, [0], [1])
     with pytest.raises(ValueError, match="no row nonsense"):
