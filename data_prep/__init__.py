@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from statkit.cache import cache_folder
-from statkit.clips import VideoDataset
+from statkit.data.clips import VideoDataset
+from statkit.runtime.cache import cache_folder
 
 from .demo import VERSION, make_demo
 from .folder import index_folder
@@ -26,7 +26,7 @@ def open_dataset(
         lists: folder of UCF101's or HMDB51's split lists, if they do not lie with the clips.
 
     Raises:
-        statkit.datasets.DatasetError: not a usable data set.
+        statkit.data.stored.DatasetError: not a usable data set.
     """
     if is_prepared(source):
         return open_prepared(source, progress=progress)

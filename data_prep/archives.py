@@ -23,8 +23,8 @@ from typing import BinaryIO
 
 import rarfile
 
-from statkit.clips import DatasetError
-from statkit.progress import progress_bar
+from statkit.data.clips import DatasetError
+from statkit.runtime.progress import progress_bar
 
 SUFFIXES = (".rar", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 BOMB_RATIO, BOMB_BYTES = 200, 64 << 20  # packed this small and this large is no video

@@ -21,7 +21,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image, ImageDraw
 
-from statkit.progress import progress_bar
+from statkit.runtime.progress import progress_bar
 from statkit.video import write_video
 
 from .actor import (

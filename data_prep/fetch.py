@@ -10,9 +10,9 @@ import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 
-from statkit.cache import write_atomically
-from statkit.clips import DatasetError
-from statkit.progress import progress_bar
+from statkit.data.clips import DatasetError
+from statkit.runtime.cache import write_atomically
+from statkit.runtime.progress import progress_bar
 
 from .official import Download
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from statkit.cache import cache_folder, fingerprint, write_atomically
-from statkit.clips import DatasetError, Split, Truth, VideoDataset
-from statkit.progress import progress_bar
+from statkit.data.clips import DatasetError, Split, Truth, VideoDataset
+from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
+from statkit.runtime.progress import progress_bar
 
 from .lists import SplitLists, match, read_lists
 from .readers import read_all

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from statkit.clips import DatasetError
+from statkit.data.clips import DatasetError
 
 UCF_LIST = re.compile(r"(train|test)list0?(\d+)\.txt$")
 HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt$")

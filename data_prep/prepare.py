@@ -15,10 +15,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from statkit.cache import fingerprint
-from statkit.clips import DatasetError
-from statkit.frames import FrameSettings
-from statkit.progress import progress_bar
+from statkit.data.clips import DatasetError
+from statkit.data.frames import FrameSettings
+from statkit.runtime.cache import fingerprint
+from statkit.runtime.progress import progress_bar
 
 from .archives import is_archive
 from .folder import (

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from statkit.cache import cache_folder, fingerprint, write_atomically
-from statkit.clips import DatasetError, Prepared, VideoDataset
-from statkit.frames import FrameSettings
-from statkit.progress import progress_bar
+from statkit.data.clips import DatasetError, Prepared, VideoDataset
+from statkit.data.frames import FrameSettings
+from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
+from statkit.runtime.progress import progress_bar
 
 from .folder import as_split, truth_of
 

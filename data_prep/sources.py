@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from statkit.cache import write_atomically
-from statkit.clips import DatasetError
-from statkit.progress import progress_bar
+from statkit.data.clips import DatasetError
+from statkit.runtime.cache import write_atomically
+from statkit.runtime.progress import progress_bar
 
 from .archives import is_archive, unpack
 from .folder import VIDEO_SUFFIXES

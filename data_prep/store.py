@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from statkit.cache import write_atomically
-from statkit.clips import DatasetError
-from statkit.frames import FrameSettings
+from statkit.data.clips import DatasetError
+from statkit.data.frames import FrameSettings
+from statkit.runtime.cache import write_atomically
 
 HEADER = 128  # bytes of a .npy file before its numbers
 

@@ -21,7 +21,7 @@ import av
 import cv2
 import numpy as np
 
-from statkit.frames import FrameSettings, both_sides, kept_positions
+from statkit.data.frames import FrameSettings, both_sides, kept_positions
 from statkit.lowres import centre_crop, resize
 from statkit.video import Film, VideoError, probe
 

@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .datasets import FrameStore, Source
-from .device import autocast
-from .models import MODELS, NetOutput, STATNet
+from .backbones import MODELS
+from .data.stored import FrameStore, Source
+from .models import NetOutput, STATNet
+from .runtime.device import autocast
 from .sampling import Draw, centre_draws, segment_indices
 
 
@@ -260,3 +261,37 @@ def linear_probe(
     """prec@1 and prec@5 of logistic regression on frozen features ``[N, C]``."""
     weight, bias = fit_probe(train, train_labels, seed=seed)
     return precision_at_k(test @ weight.T + bias, torch.from_numpy(test_labels))
+
+
+def start_as_probe(
+    network: STATNet,
+    source: Source,
+    store: FrameStore,
+    clips: np.ndarray,
+    *,
+    seed: int = 0,
+    keep_tam: bool = False,
+) -> None:
+    """Set the head, in place, so that the network answers as a linear probe on its embedding.
+
+    The TAM's second layer becomes 0, hence equal weights, hence the mean feature, unless the TAM is
+    to be kept as it has learnt. Fine-tuning from here moves the features less than from a random
+    head (Kumar et al., 2022).
+    """
+    if not keep_tam:
+        with torch.no_grad():
+            network.tam.fc2.weight.zero_()
+            network.tam.fc2.bias.zero_()
+    found = evaluate(network, source, store, clips)
+    weight, bias = fit_probe(found.embedding, store.dataset.labels[clips], seed=seed)
+    with torch.no_grad():
+        network.head.weight.copy_(weight)
+        network.head.bias.copy_(bias)
+
+
+def best_answers(
+    probabilities: np.ndarray, classes: Sequence[str], count: int = 5
+) -> list[tuple[str, float]]:
+    """The ``count`` most probable classes, the surest first, each with its probability."""
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return [(classes[label], float(probabilities[label])) for label in order]

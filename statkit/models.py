@@ -4,20 +4,16 @@ differs."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torchvision.models import resnet
-from torchvision.models.video import resnet as video_resnet
 
 from .attention import TAMOutput, TemporalAttention, spatial_attention
-from .device import through
+from .backbones import MODELS, _load_backbone, _weights_at_hand
+from .runtime.device import through
 
 
 class NetOutput(NamedTuple):
@@ -38,27 +34,6 @@ class NetOutput(NamedTuple):
     features: Tensor
     tam: TAMOutput
     embedding: Tensor
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """How to build a backbone, and how the paper feeds it.
-
-    ``build(weights)`` returns a torchvision-like network with ``layer1`` to ``layer4``.
-    """
-
-    build: Callable[..., nn.Module]
-    channels: int
-    segments: int
-    frames_per_segment: int = 1
-    weights: object = None
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-
-    @property
-    def temporal(self) -> bool:
-        """Whether the backbone is 3-D: its input then has a time axis."""
-        return self.frames_per_segment > 1
 
 
 def build_model(
@@ -209,79 +184,3 @@ def _stem(backbone: nn.Module) -> nn.Module:
     if hasattr(backbone, "stem"):
         return backbone.stem
     return nn.Sequential(backbone.conv1, backbone.bn1, backbone.relu, backbone.maxpool)
-
-
-def _weights_at_hand(name: str) -> Path | None:
-    folder = os.environ.get("STATKIT_WEIGHTS")
-    return min(Path(folder).glob(f"{name}*.pth"), default=None) if folder else None
-
-
-def _load_backbone(backbone: nn.Module, path: str | Path) -> None:
-    if not Path(path).is_file():
-        raise ValueError(f"no weights at {path}")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        missing, extra = backbone.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit this backbone: {error}") from error
-    # Files of older PyTorch lack the batch counters, which nothing here reads.
-    missing = [key for key in missing if not key.endswith("num_batches_tracked")]
-    wrong = [key for key in [*missing, *extra] if not key.startswith("fc.")]
-    if wrong:
-        raise ValueError(f"{path} does not fit this backbone: {len(wrong)} keys, e.g. {wrong[:3]}")
-
-
-class _DemoBackbone(nn.Module):
-    """A ResNet with one basic block a stage and 16 to 128 channels, for a laptop's CPU.
-
-    The last stage keeps its size (stride 16 in all), so that small frames leave a map to look at.
-    """
-
-    def __init__(self, weights: object = None, width: int = 16):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = resnet.BasicBlock(width, width)
-        for stage in (2, 3, 4):
-            inputs, outputs = width * 2 ** (stage - 2), width * 2 ** (stage - 1)
-            stride = 2 if stage < 4 else 1
-            shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
-            )
-            setattr(self, f"layer{stage}", resnet.BasicBlock(inputs, outputs, stride, shortcut))
-
-
-def _r2plus1d_34(weights: object = None) -> nn.Module:
-    """R(2+1)D with ResNet-34's block counts, which torchvision does not name."""
-    return video_resnet.VideoResNet(
-        video_resnet.BasicBlock,
-        [video_resnet.Conv2Plus1D] * 4,
-        [3, 4, 6, 3],
-        video_resnet.R2Plus1dStem,
-    )
-
-
-_KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
-
-MODELS = {
-    "demo": Architecture(_DemoBackbone, channels=128, segments=8),
-    "resnet18": Architecture(
-        resnet.resnet18, channels=512, segments=8, weights=resnet.ResNet18_Weights.DEFAULT
-    ),
-    "resnet34": Architecture(
-        resnet.resnet34, channels=512, segments=8, weights=resnet.ResNet34_Weights.DEFAULT
-    ),
-    "r2plus1d_18": Architecture(
-        video_resnet.r2plus1d_18,
-        channels=512,
-        segments=4,
-        frames_per_segment=5,
-        weights=video_resnet.R2Plus1D_18_Weights.DEFAULT,
-        **_KINETICS,
-    ),
-    "r2plus1d_34": Architecture(
-        _r2plus1d_34, channels=512, segments=4, frames_per_segment=16, **_KINETICS
-    ),
-}

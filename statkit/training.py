@@ -12,119 +12,29 @@ import numpy as np
 import torch
 from torch import nn
 
-from .cache import fingerprint, write_atomically
-from .datasets import FrameStore, Source
-from .device import autocast, pick_device
-from .distributed import (
+from .backbones import MODELS
+from .data.stored import FrameStore, Source
+from .losses import PARTS, LossParts, STATLoss
+from .models import STATNet
+from .recipes import Recipe
+from .runtime.cache import fingerprint, write_atomically
+from .runtime.device import autocast, pick_device
+from .runtime.distributed import (
     backward,
+    local_shard,
     main_says,
     of_batches,
-    own_slice,
     start_alike,
     whole_batch_statistics,
 )
-from .evaluation import evaluate, fit_probe
-from .losses import PARTS, LossParts, STATLoss
-from .models import MODELS, STATNet
-from .progress import progress_bar
-from .ranks import is_main
+from .runtime.processes import is_main
+from .runtime.progress import progress_bar
 from .sampling import Draw, random_draws
-from .schedules import warmup_step_rate
-from .targets import Teacher
-from .views import VIEWS
+from .teacher import Teacher
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be gone on from; the message says why."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    Attributes:
-        epochs: passes over the training clips.
-        batch_size: clips a step.
-        optimizer: "adamw" or "sgd" (momentum .9).
-        rate: peak learning rate of TAM and head, and of the backbone unless it has its own.
-        backbone_rate: learning rate of a pretrained backbone.
-        schedule: "cosine" (linear warm-up over a tenth of the epochs, then a half cosine to 0)
-            or "paper" (:func:`statkit.schedules.warmup_step_rate`).
-        weight_decay: of the optimizer; not on biases and normalisation.
-        clip_norm: largest total norm of the gradient.
-        batchnorm: "train", "partial" (all frozen but the first) or "all" (all frozen).
-        views: how many rows of the view table are drawn from, 1 to 10.
-        looks: "all", any stored frame in any view; or "fixed", a clip has one look a view, with
-            frames of its own. A teacher whose targets are kept is then asked once for each of K
-            frames a view, not for all that are stored.
-        start: "random", or "probe": the temporal attention starts equal, and the head as a linear
-            probe on the pretrained features, so that fine-tuning starts where a probe ends.
-        precision: see :func:`statkit.device.autocast`.
-    """
-
-    epochs: int = 20
-    batch_size: int = 32
-    optimizer: str = "adamw"
-    rate: float = 3e-3
-    backbone_rate: float | None = None
-    schedule: str = "cosine"
-    weight_decay: float = 0.05
-    clip_norm: float = 20.0
-    batchnorm: str = "train"
-    views: int = len(VIEWS)
-    looks: str = "all"
-    start: str = "random"
-    precision: str = "auto"
-
-    def __post_init__(self):
-        if self.optimizer not in ("adamw", "sgd") or self.schedule not in ("cosine", "paper"):
-            raise ValueError(f"unknown {self.optimizer=} or {self.schedule=}")
-        if self.looks not in ("all", "fixed"):
-            raise ValueError(f"looks is 'all' or 'fixed', got {self.looks!r}")
-        if self.start not in ("random", "probe"):
-            raise ValueError(f"start is 'random' or 'probe', got {self.start!r}")
-        if self.epochs < 1 or self.batch_size < 2 or not 1 <= self.views <= len(VIEWS):
-            raise ValueError(
-                f"epochs from 1, batch_size from 2, views from 1 to {len(VIEWS)}: "
-                f"{self.epochs=} {self.batch_size=} {self.views=}"
-            )
-
-    def rate_at(self, epoch: float) -> float:
-        """Share of the peak learning rate after ``epoch`` epochs (fractions count)."""
-        if self.schedule == "paper":
-            return warmup_step_rate(epoch)
-        warm = 0.1 * self.epochs
-        if epoch < warm:
-            return (epoch + 0.02 * warm) / (1.02 * warm)
-        return 0.5 * (1 + math.cos(math.pi * (epoch - warm) / (self.epochs - warm)))
-
-
-RECIPES = {
-    # The demo network, from nothing, in minutes on a laptop's CPU.
-    "quick": Recipe(epochs=50),
-    # Section 4.2.
-    "paper": Recipe(
-        epochs=50,
-        batch_size=256,
-        optimizer="sgd",
-        rate=1e-3,
-        schedule="paper",
-        weight_decay=5e-4,
-        batchnorm="partial",
-    ),
-    # A pretrained backbone on a few hundred clips. From a random head, its first large gradients
-    # spoil the features (measured: below a linear probe); so the head starts as that probe.
-    "finetune": Recipe(
-        epochs=6,
-        batch_size=16,
-        rate=1e-4,
-        backbone_rate=3e-5,
-        weight_decay=1e-2,
-        batchnorm="all",
-        looks="fixed",
-        start="probe",
-    ),
-}
 
 
 @dataclass
@@ -165,7 +75,8 @@ def train_transfer(
 ) -> History:
     """Stage two (Section 3.2): Equation 4 on every batch, the teacher fixed.
 
-    Processes that Accelerate started together share every batch (:mod:`statkit.distributed`); only
+    Processes that Accelerate started together share every batch
+    (:mod:`statkit.runtime.distributed`); only
     the main one writes checkpoints and calls ``on_epoch``.
 
     Args:
@@ -173,7 +84,7 @@ def train_transfer(
         source: the pixels it sees.
         store: where labels and clip lengths come from.
         clips: int64, the training clips.
-        teacher: see :mod:`statkit.targets`; None for stage one.
+        teacher: see :mod:`statkit.experiments.targets`; None for stage one.
         loss: Equation 4, or a function of the epoch that returns it (rolling weights). Where the
             cross-entropy has no weight no label is read (the unlabelled stage, Section 3.3.1).
         seed: of the draws; the same seed draws the same batches whatever the loss.
@@ -218,7 +129,7 @@ def train_transfer(
         for step, draw in enumerate(_draws(student, store, clips, recipe, seed, epoch)):
             _set_rate(optimizer, recipe.rate_at(epoch + step / batches))
             counts.append(len(draw.clips))
-            draw, share = own_slice(draw)
+            draw, share = local_shard(draw)
             truth = labels[torch.from_numpy(draw.clips).to(place)] if equation_4.ce else None
             parts = take_step(
                 student, source, draw, truth, teacher, equation_4, optimizer, recipe, share
@@ -267,7 +178,7 @@ def take_step(
     """One step of training on one draw; no reading of results, for which a GPU would be waited.
 
     ``share``: of the draw in the step's batch, where several processes take a step together
-    (:func:`statkit.distributed.own_slice`).
+    (:func:`statkit.runtime.distributed.local_shard`).
     """
     place = next(student.parameters()).device
     with (
@@ -281,32 +192,6 @@ def take_step(
     nn.utils.clip_grad_norm_(student.parameters(), recipe.clip_norm)
     optimizer.step()
     return parts
-
-
-def start_as_probe(
-    network: STATNet,
-    source: Source,
-    store: FrameStore,
-    clips: np.ndarray,
-    *,
-    seed: int = 0,
-    keep_tam: bool = False,
-) -> None:
-    """Set the head, in place, so that the network answers as a linear probe on its embedding.
-
-    The TAM's second layer becomes 0, hence equal weights, hence the mean feature, unless the TAM is
-    to be kept as it has learnt. Fine-tuning from here moves the features less than from a random
-    head (Kumar et al., 2022).
-    """
-    if not keep_tam:
-        with torch.no_grad():
-            network.tam.fc2.weight.zero_()
-            network.tam.fc2.bias.zero_()
-    found = evaluate(network, source, store, clips)
-    weight, bias = fit_probe(found.embedding, store.dataset.labels[clips], seed=seed)
-    with torch.no_grad():
-        network.head.weight.copy_(weight)
-        network.head.bias.copy_(bias)
 
 
 def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[Draw]:

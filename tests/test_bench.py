@@ -2,15 +2,15 @@
 
 import json
 
+import benchmarks as bench
 import numpy as np
 import pytest
 import torch
-
-from statkit import bench
-from statkit.bench.measure import Comparison, Missing, build_peers, paired, take_turns
-from statkit.bench.start import _cells
-from statkit.bench.steps import _plain_step
-from statkit.bench.workload import (
+from benchmarks.__main__ import main
+from benchmarks.measure import Comparison, Missing, build_peers, paired, take_turns
+from benchmarks.start import _cells
+from benchmarks.steps import _plain_step
+from benchmarks.workload import (
     STAT,
     SimulatedTargets,
     Stage,
@@ -19,14 +19,15 @@ from statkit.bench.workload import (
     new_network,
     simulated_store,
 )
-from statkit.cli import main
-from statkit.datasets import FrameSettings, Source, store_frames
+
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import Source, store_frames
 from statkit.experiments import Experiment
+from statkit.experiments.settings import Setting
 from statkit.plots.costs import draw_costs
+from statkit.recipes import RECIPES
 from statkit.sampling import random_draws
-from statkit.settings import Setting
-from statkit.targets import LiveTeacher
-from statkit.training import RECIPES
+from statkit.teacher import LiveTeacher
 
 
 @pytest.fixture
@@ -82,7 +83,9 @@ def test_an_unknown_letter_is_refused(work):
 
 
 def test_letters_come_with_commas_or_spaces(monkeypatch, capsys):
-    assert main(["bench", "--only", "x,y", "z"]) == 1
+    with pytest.raises(SystemExit) as stop:
+        main(["--only", "x,y", "z"])
+    assert stop.value.code == 2
     assert "no benchmark x, y, z" in capsys.readouterr().err
 
 

@@ -352,7 +352,8 @@ CELLS = [
 import time
 from matplotlib.figure import Figure
 from statkit.plots.style import attach
-from statkit.widgets import Choice, Shares, Slider, Toggle, explore
+from statkit.widgets import explore
+from statkit.widgets.explorer import Choice, Shares, Slider, Toggle
 drawn = []
 def draw(number, kind, on, weights):
     drawn.append(number)
@@ -435,8 +436,8 @@ TRAINING = [
     """
 from data_prep import open_dataset
 from statkit.experiments import Experiment
-from statkit.settings import default_setting
-from statkit.live import watch
+from statkit.experiments.settings import default_setting
+from statkit.widgets.live import watch
 clips = open_dataset("demo-small")
 experiment = Experiment(clips, default_setting(clips, epochs=200), device="cpu")
 experiment.store.lr.shape

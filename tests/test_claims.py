@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from statkit.claims import CLAIMS, NotReached, fill_in, ledger, verdict
-from statkit.cli import main
-from statkit.results import Estimate, Result, read_results
-from statkit.rows import ROWS
+from statkit.cli.commands import main
+from statkit.experiments.claims import CLAIMS, NotReached
+from statkit.experiments.ledger import fill_in, ledger, verdict
+from statkit.experiments.results import Estimate, Result, read_results
+from statkit.experiments.rows import ROWS
+from statkit.shipped import SHIPPED
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -119,7 +121,7 @@ def test_marked_tables_are_filled_in_and_nothing_else():
 
 @pytest.mark.parametrize("name", ["demo", "ucf101_8"])
 def test_the_committed_runs_are_whole(name):
-    runs = read_results(ROOT / "figures" / "results" / f"{name}.csv")
+    runs = read_results(SHIPPED / f"{name}.csv")
     assert runs
     seen = set()
     for one in runs:

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from data_prep.demo import make_demo
-from statkit.cli import main
-from statkit.models import MODELS
-from statkit.results import read_results
+from statkit.backbones import MODELS
+from statkit.cli.commands import main
+from statkit.experiments.results import read_results
 
 QUICK = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "24x32", "--device", "cpu"]
 

@@ -7,9 +7,11 @@ import torch
 
 from data_prep import index_folder
 from data_prep.lists import read_lists
-from statkit.cache import cache_folder
-from statkit.datasets import DatasetError, FrameSettings, Source, store_frames
+from statkit.data.clips import DatasetError
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import Source, store_frames
 from statkit.lowres import to_low_res
+from statkit.runtime.cache import cache_folder
 from statkit.sampling import Draw
 from statkit.video import read_frames, write_video
 from statkit.views import VIEWS, take_views

@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
 
-from statkit.cache import cache_folder
-from statkit.clips import Split
-from statkit.embedding import (
+from statkit.analysis.embedding import (
     evenness,
     nearest_names,
     neighbours,
@@ -13,8 +11,10 @@ from statkit.embedding import (
     tsne,
     within_reach,
 )
+from statkit.data.clips import Split
 from statkit.plots.embeddings import class_style, draw_doubts, draw_embeddings
-from statkit.scatter import ClipScatter, packed, side_by_side
+from statkit.runtime.cache import cache_folder
+from statkit.widgets.scatter import ClipScatter, packed, side_by_side
 
 
 def blobs(rng, apart, count=60, classes=3):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from statkit.datasets import FrameSettings, Source, store_frames
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import Source, store_frames
 from statkit.evaluation import (
     attention_in_action,
     attention_on_actor,

@@ -6,13 +6,20 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from statkit.evaluation import evaluate, linear_probe
+from statkit.evaluation import evaluate, linear_probe, start_as_probe
 from statkit.experiments import Experiment
-from statkit.results import Result, estimate, gain, read_results, write_results
-from statkit.rows import ROWS, TABLE_3
-from statkit.settings import DEMO
-from statkit.targets import KeptTargets, LiveTeacher
-from statkit.training import RECIPES, start_as_probe
+from statkit.experiments.results import (
+    Result,
+    estimate,
+    gain,
+    read_results,
+    write_results,
+)
+from statkit.experiments.rows import ROWS, TABLE_3
+from statkit.experiments.settings import DEMO
+from statkit.experiments.targets import KeptTargets
+from statkit.recipes import RECIPES
+from statkit.teacher import LiveTeacher
 
 QUICK = replace(
     DEMO,
@@ -56,7 +63,7 @@ def test_students_start_alike_and_transfer_starts_with_the_teachers_tam(dataset,
         raise KeyboardInterrupt
 
     teacher = one.network("teacher")
-    monkeypatch.setattr("statkit.experiments.train_transfer", spy)
+    monkeypatch.setattr("statkit.experiments.experiment.train_transfer", spy)
     for row in ("student", "stat"):
         with pytest.raises(KeyboardInterrupt):
             one.network(row)
@@ -108,7 +115,7 @@ def test_the_second_stage_goes_on_from_the_first(dataset, monkeypatch):
         seen.update({k: v.clone() for k, v in student.state_dict().items()})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("statkit.experiments.train_transfer", spy)
+    monkeypatch.setattr("statkit.experiments.experiment.train_transfer", spy)
     with pytest.raises(KeyboardInterrupt):
         one.network("stat_staged")
     for name, value in seen.items():
@@ -131,7 +138,7 @@ def test_from_scratch_leaves_the_pretrained_weights_and_what_they_need(
         seen[len(seen)] = recipe, {k: v.clone() for k, v in student.state_dict().items()}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("statkit.experiments.train_transfer", spy)
+    monkeypatch.setattr("statkit.experiments.experiment.train_transfer", spy)
     for row in ("student", "student_scratch"):
         with pytest.raises(KeyboardInterrupt):
             one.network(row)
@@ -183,7 +190,7 @@ def test_the_formal_training_goes_on_from_the_unlabelled_stage(dataset, monkeypa
         seen.update({k: v.clone() for k, v in student.state_dict().items()})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("statkit.experiments.train_transfer", spy)
+    monkeypatch.setattr("statkit.experiments.experiment.train_transfer", spy)
     with pytest.raises(KeyboardInterrupt):
         one.network("stat_rc_ut")
     assert all(torch.equal(seen[name], before[name]) for name in before)
@@ -210,7 +217,7 @@ def test_one_teacher_serves_every_resolution(dataset):
 
 def test_a_fitted_head_answers_as_the_probe(dataset):
     one = experiment(dataset)
-    network = one._new("teacher", pretrained=False)
+    network = one.new_network("teacher", pretrained=False)
     source, train = one.source("teacher"), one.split.train
     start_as_probe(network, source, one.store, train)
     found = evaluate(network, source, one.store, one.split.test)
@@ -227,7 +234,7 @@ def test_whatever_attention_a_student_starts_with_its_head_is_fitted_to_it(datas
     hardly = replace(QUICK.recipe, epochs=1, start="probe", rate=1e-9, weight_decay=0.0)
     one.setting = replace(QUICK, recipe=replace(hardly, batchnorm="all"))
     torch.manual_seed(9)
-    teacher = one._new("teacher", pretrained=False).eval()
+    teacher = one.new_network("teacher", pretrained=False).eval()
     with torch.no_grad():
         teacher.tam.fc2.weight.mul_(20)  # far from equal weights
     one._networks["teacher"] = teacher
@@ -236,7 +243,7 @@ def test_whatever_attention_a_student_starts_with_its_head_is_fitted_to_it(datas
         before = one.network(start)
     else:
         torch.manual_seed(one.seed)
-        before = one._new(row, pretrained=False).eval()
+        before = one.new_network(row, pretrained=False).eval()
         before.tam.load_state_dict(teacher.tam.state_dict())
     for name, values in before.tam.state_dict().items():
         assert torch.allclose(after.tam.state_dict()[name], values, atol=1e-6)
@@ -259,7 +266,7 @@ def test_a_live_teacher_is_one_switch_and_its_runs_are_kept_apart(dataset):
     live = experiment(dataset, live_teacher=True)
     epochs = replace(QUICK.recipe, epochs=20)
     kept.setting = live.setting = replace(QUICK, recipe=epochs)
-    kept.network = live.network = lambda row: kept._new(row, pretrained=False)
+    kept.network = live.network = lambda row: kept.new_network(row, pretrained=False)
     assert isinstance(kept.teacher("stat"), KeptTargets)
     assert isinstance(live.teacher("stat"), LiveTeacher)
     folders = [{row: of._folder(row) for row in TABLE_3} for of in (kept, live)]

@@ -8,18 +8,19 @@ import numpy as np
 import papermill
 import pytest
 
-from statkit.cli import main
+from statkit.cli.commands import main
 from statkit.evaluation import Look
+from statkit.experiments.results import Result
 from statkit.gallery import save_figure
+from statkit.gallery.runner import NotebookError, callback_errors, run_notebooks
 from statkit.lowres import to_low_res
-from statkit.notebooks import NotebookError, callback_errors, run_notebooks
 from statkit.plots.attention import draw_attention, over_frames
 from statkit.plots.comparison import draw_comparison
 from statkit.plots.downsampling import draw_downsampling
 from statkit.plots.style import in_lines
-from statkit.results import Result
 from statkit.video import read_frames
-from statkit.widgets import ERROR_CLASS, Choice, Explorer, Slider
+from statkit.widgets import Choice, Explorer, Slider
+from statkit.widgets.explorer import ERROR_CLASS
 
 
 @pytest.fixture(scope="module")
@@ -176,8 +177,6 @@ def test_a_sweep_of_an_unknown_parameter_is_refused(tmp_path, capsys):
 
 FAILING_CALLBACK = """
 from statkit.plots.downsampling import draw_downsampling
-from statkit.widgets import Slider, explore
-import numpy as np
 frames = [np.zeros((1, 48, 64, 3), np.uint8)]
 def draw(height):
     return draw_downsampling(frames, ["a"], height=height)

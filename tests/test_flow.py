@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from statkit.flow import REACH, flow_frames
+from statkit.data.flow import REACH, flow_frames
 
 
 def moving_spot(step, count=5):

@@ -20,7 +20,9 @@ from data_prep.archives import _unpack_at_once, is_archive, unpack
 from data_prep.prepare import How, prepare_set
 from data_prep.readers import Reader
 from data_prep.worker import BLOCK, promised_frames, read_clip
-from statkit.datasets import DatasetError, FrameSettings, store_frames
+from statkit.data.clips import DatasetError
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import store_frames
 from statkit.video import VideoError, probe, read_frames
 
 QUIET = How(progress=False)

@@ -5,9 +5,10 @@ import pytest
 import torch
 from matplotlib.colors import same_color
 
-from statkit import orders
+from statkit.analysis import orders
 from statkit.evaluation import attention_on_actor, evaluate
 from statkit.experiments import Experiment
+from statkit.experiments.settings import DEMO
 from statkit.lowres import to_low_res, variance_kept
 from statkit.models import build_model
 from statkit.plots.downsampling import (
@@ -21,7 +22,6 @@ from statkit.plots.spatial import draw_actor_scores, draw_spatial_attention
 from statkit.plots.style import GROUND, LEAST, LEFT, RIGHT, strip_centres
 from statkit.plots.temporal import draw_intervals, draw_orders, draw_temporal_attention
 from statkit.sampling import Draw, segment_indices
-from statkit.settings import DEMO
 from statkit.video import read_frames
 
 

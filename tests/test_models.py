@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from statkit.attention import spatial_attention
-from statkit.device import autocast
-from statkit.models import MODELS, build_model
+from statkit.backbones import MODELS
+from statkit.models import build_model
+from statkit.runtime.device import autocast
 
 # (112, 149) in R(2+1)D takes gigabytes; its shape is tested at 24x32 as well.
 CASES = [(name, size) for name in MODELS for size in ((12, 16), (24, 32), (112, 149))]

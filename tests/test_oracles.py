@@ -12,12 +12,14 @@ import torch
 from data_prep import index_folder
 from data_prep.prepare import How, prepare_set
 from statkit import training
-from statkit.cli import main
-from statkit.datasets import DatasetError, FrameSettings, Source
+from statkit.cli.commands import main
+from statkit.data.clips import DatasetError
+from statkit.data.flow import flow_frames
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import Source
 from statkit.experiments import Experiment
-from statkit.flow import flow_frames
+from statkit.experiments.settings import DEMO
 from statkit.schedules import rolling_weights
-from statkit.settings import DEMO
 
 QUICK = replace(
     DEMO,

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from statkit import own_clip
-from statkit.datasets import FrameSettings, Source, both_sides, store_frames
-from statkit.evaluation import look_at, look_at_frames
+from statkit.data import own_clip
+from statkit.data.frames import FrameSettings, both_sides
+from statkit.data.own_clip import noise_clip, read_bytes, read_clip
+from statkit.data.stored import Source, store_frames
+from statkit.evaluation import best_answers, look_at, look_at_frames
 from statkit.models import build_model
-from statkit.own_clip import best_answers, noise_clip, read_bytes, read_clip
-from statkit.picker import ClipChoice
 from statkit.plots.own_clip import draw_own_clip
-from statkit.progress import HEADLESS
+from statkit.runtime.progress import HEADLESS
 from statkit.video import VideoError, probe, write_video
-from statkit.widgets import ERROR_CLASS, Explorer, Slider
+from statkit.widgets import Explorer, Slider
+from statkit.widgets.explorer import ERROR_CLASS
+from statkit.widgets.picker import ClipChoice
 
 
 def audio_only(path):

@@ -10,7 +10,7 @@ import pytest
 
 SCRIPT = """
 import os, sys, time
-from statkit.pool import process_pool
+from statkit.runtime.processes import process_pool
 
 def work(path):
     with open(path, "w") as file:

@@ -24,10 +24,11 @@ from data_prep.fetch import fetch
 from data_prep.official import Download
 from data_prep.prepare import How, prepare_set
 from data_prep.prepared import verify_prepared
-from statkit.cli import main
-from statkit.datasets import DatasetError, FrameSettings, store_frames
-from statkit.frames import both_sides
-from statkit.results import read_results
+from statkit.cli.commands import main
+from statkit.data.clips import DatasetError
+from statkit.data.frames import FrameSettings, both_sides
+from statkit.data.stored import store_frames
+from statkit.experiments.results import read_results
 from statkit.video import read_frames
 
 SMALL = FrameSettings(8, (24, 32))

@@ -11,53 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from statkit.cli import main
-from statkit.notebooks import notebook_parameters
+from statkit.cli.commands import main
+from statkit.gallery.runner import notebook_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIRED = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
-
-# Each floor may import from its own and from those before it.
-FLOORS = [
-    {
-        "cache",
-        "video",
-        "sampling",
-        "orders",
-        "lowres",
-        "attention",
-        "losses",
-        "schedules",
-        "views",
-        "flow",
-        "device",
-        "distributed",
-        "progress",
-        "ranks",
-        "pool",
-    },
-    {"models", "frames"},
-    {"clips"},
-    {"datasets"},
-    {"evaluation", "targets", "embedding"},
-    {"training", "gradients"},
-    {"results", "rows", "paper", "settings"},
-    {"runs"},
-    {"experiments"},
-    {"tables", "own_clip"},
-    {"claims"},
-    {"plots"},
-    {"widgets", "exercises", "scatter"},
-    {"live", "picker", "gallery"},
-    {"notebooks"},
-    {"book"},
-    {"bench", "options"},
-    {"cli"},
-]
-
-PACKAGES = ("plots", "exercises", "bench")
 
 
 def name_of(requirement):
@@ -91,21 +51,9 @@ def test_every_package_is_explained_in_the_readme():
 
 
 def test_imports_go_downwards_only():
-    floor_of = {name: number for number, floor in enumerate(FLOORS) for name in floor}
-    for file in sorted((ROOT / "statkit").rglob("*.py")):
-        room = file.relative_to(ROOT / "statkit").parts[0].removesuffix(".py")
-        if room == "__init__":
-            continue
-        for node in ast.walk(ast.parse(file.read_text())):
-            if (
-                isinstance(node, ast.ImportFrom)
-                and node.module
-                and (node.level == 2 or (node.level == 1 and room not in PACKAGES))
-            ):
-                other = node.module.split(".")[0]
-                assert floor_of[other] <= floor_of[room], f"{room} imports {other}"
-            if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == "data_prep":
-                assert room == "cli"
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([str(lint), "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_few_need_is_imported_late():
@@ -165,9 +113,7 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert stop.value.code == 0
     words = capsys.readouterr().out
-    assert all(
-        name in words for name in ("prepare", "train", "evaluate", "tables", "figures", "bench")
-    )
+    assert all(name in words for name in ("prepare", "train", "evaluate", "tables", "figures"))
 
 
 def test_the_run_script_helps_without_setting_up():

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 
 from statkit.attention import TemporalAttention, spatial_attention
 from statkit.experiments import Experiment
+from statkit.experiments.rows import TABLE_3
+from statkit.experiments.settings import CHOICES, DEMO, REAL, Reading, change, changeable
 from statkit.losses import sat_loss
-from statkit.rows import TABLE_3
 from statkit.sampling import segment_indices
 from statkit.schedules import SAT_PHASES, inner_weights
-from statkit.settings import CHOICES, DEMO, REAL, Reading, change, changeable
 
 QUICK = replace(
     DEMO,

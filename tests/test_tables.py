@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from data_prep.demo import VERSION
-from statkit.cli import main
-from statkit.results import Result, read_results
-from statkit.rows import ROWS, TITLES
-from statkit.settings import DEMO
-from statkit.tables import TABLES, latex, lines_of, markdown, plan, shipped
+from statkit.cli.commands import main
+from statkit.experiments.grid import TABLES, plan
+from statkit.experiments.results import Result, read_results, shipped
+from statkit.experiments.rows import ROWS, TITLES
+from statkit.experiments.settings import DEMO
+from statkit.experiments.tables import latex, lines_of, markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "24x32", "--batch-size", "16"]
@@ -109,7 +110,7 @@ def test_a_grid_killed_twice_ends_in_the_same_table(demo_folder, tmp_path, capsy
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for name, killed in (("alone", ()), ("killed", ("student", "stat"))):
         out, cache = tmp_path / name, tmp_path / f"cache-{name}"
-        words = [sys.executable, "-m", "statkit.cli", *grid(out, data=demo_folder)]
+        words = [sys.executable, "-m", "statkit.cli.commands", *grid(out, data=demo_folder)]
         words += ["--epochs", "4"]
         own = environment | {"STATKIT_CACHE": str(cache)}
         for row in killed:

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from data_prep import index_folder
-from statkit.cache import cache_folder
-from statkit.datasets import FrameSettings, Source, store_frames
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import Source, store_frames
+from statkit.experiments.targets import KeptTargets
 from statkit.losses import STATLoss
 from statkit.models import build_model
+from statkit.runtime.cache import cache_folder
 from statkit.sampling import random_draws
-from statkit.targets import KeptTargets, LiveTeacher
+from statkit.teacher import LiveTeacher
 
 SIZE = (24, 32)
 MAPS = [(6, 8), (3, 4), (2, 2), (2, 2)]

@@ -10,13 +10,15 @@ import pytest
 import torch
 
 from data_prep import index_folder
-from statkit.datasets import FrameSettings, Source, store_frames
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import Source, store_frames
 from statkit.losses import STATLoss
 from statkit.models import build_model
+from statkit.recipes import RECIPES, Recipe
 from statkit.sampling import Draw
 from statkit.schedules import rolling_weights
-from statkit.targets import LiveTeacher
-from statkit.training import RECIPES, CheckpointError, Recipe, train_single, train_transfer
+from statkit.teacher import LiveTeacher
+from statkit.training import CheckpointError, train_single, train_transfer
 
 RECIPE = Recipe(epochs=2, batch_size=8, views=4)
 SIZE = (24, 32)

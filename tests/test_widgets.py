@@ -13,23 +13,25 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 
-from statkit.book import write_book
-from statkit.datasets import FrameSettings
+from statkit.analysis.gradients import pull_of_parts
+from statkit.data.frames import FrameSettings
 from statkit.evaluation import Look
 from statkit.experiments import Experiment
+from statkit.experiments.settings import Setting
 from statkit.gallery import save_figure
-from statkit.gradients import pull_of_parts
-from statkit.live import Stopped, TrainingPanel, watch
+from statkit.gallery.book import write_book
+from statkit.gallery.runner import WIDGET, without_widgets
 from statkit.losses import STATLoss
 from statkit.models import build_model
-from statkit.notebooks import WIDGET, without_widgets
 from statkit.plots.curves import draw_curves
 from statkit.plots.losses import draw_loss_parts
 from statkit.plots.overview import draw_overview
 from statkit.plots.style import attach
-from statkit.settings import Setting
-from statkit.training import Recipe
-from statkit.widgets import Choice, Explorer, Shares, Slider, Toggle, render, rescale
+from statkit.recipes import Recipe
+from statkit.widgets import Choice, Explorer, Shares, Slider, Toggle
+from statkit.widgets.controls import rescale
+from statkit.widgets.explorer import render
+from statkit.widgets.live import Stopped, TrainingPanel, watch
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 
 from data_prep import index_folder
-from statkit.datasets import FrameSettings, Source, store_frames
-from statkit.distributed import processes
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import Source, store_frames
 from statkit.losses import STATLoss
 from statkit.models import build_model
-from statkit.targets import LiveTeacher
-from statkit.training import Recipe, train_transfer
+from statkit.recipes import Recipe
+from statkit.runtime.distributed import processes
+from statkit.teacher import LiveTeacher
+from statkit.training import train_transfer
 
 SIZE = (24, 32)
 # Batches of 23, 23 and 2 of 48 clips: slices that are not equal, and fewer clips than processes.

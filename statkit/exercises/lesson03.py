@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ..attention import TemporalAttention
-from ..sampling import segment_indices
+from statkit.attention import TemporalAttention
+from statkit.sampling import segment_indices
 
 
 def centres(answer: Callable) -> str:
@@ -64,4 +64,4 @@ def follows_content(answer: Callable) -> str:
         "weights that stayed share only 0.1, 0.2 and 0.1 with the moved ones, "
         f"not {answer(old, old, order):.2f}"
     )
-    return "Right. statkit.orders.overlap does so for all clips at once."
+    return "Right. statkit.analysis.orders.overlap does so for all clips at once."

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ..losses import sat_loss
+from statkit.losses import sat_loss
 
 
 def map_distance(answer: Callable) -> str:

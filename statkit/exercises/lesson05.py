@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..schedules import INNER
+from statkit.schedules import INNER
 
 
 def phase_of(answer: Callable) -> str:

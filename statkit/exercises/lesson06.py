@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..embedding import nearest_names, neighbours
+from statkit.analysis.embedding import nearest_names, neighbours
 
 
 def nearest_neighbour_accuracy(answer: Callable) -> str:
@@ -22,7 +22,7 @@ def nearest_neighbour_accuracy(answer: Callable) -> str:
     )
     assert not np.isclose(found, 100 * right), "give a share from 0 to 1, not per cent"
     assert np.isclose(found, right), f"for 60 points it should be {right:.3f}, it is {found:.3f}"
-    return "Right. statkit.embedding does the same with five neighbours, which vote."
+    return "Right. statkit.analysis.embedding does the same with five neighbours, which vote."
 
 
 def perplexity_of(answer: Callable) -> str:

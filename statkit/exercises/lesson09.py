@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..own_clip import best_answers
+from statkit.evaluation import best_answers
 
 
 def best_classes(answer: Callable) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..results import Result, estimate
+from statkit.experiments.results import Result, estimate
+
 from .style import COLOURS, MUTED, OTHER, WIDTH, attach, new_figure
 
 HEIGHT = 3.6

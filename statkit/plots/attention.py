@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from ..evaluation import Look
+from statkit.evaluation import Look
+
 from .style import (
     COLOURS,
     INK,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..results import Result, estimate, values_of
+from statkit.experiments.results import Result, estimate, values_of
+
 from .style import COLOURS, INK, MUTED, OTHER, attach, in_lines, new_figure
 
 

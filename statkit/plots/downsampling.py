@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..lowres import centre_crop, to_low_res
+from statkit.lowres import centre_crop, to_low_res
+
 from .style import (
     COLOURS,
     INK,

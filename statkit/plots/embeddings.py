@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..embedding import Separation
+from statkit.analysis.embedding import Separation
+
 from .style import INK, MUTED, WIDTH, attach, new_figure
 
 # Okabe and Ito's palette without its yellow, too light on white; a marker tells repeats apart.

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from ..results import Result
+from statkit.experiments.results import Result
+
 from .against import draw_against
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..gradients import Pull
+from statkit.analysis.gradients import Pull
+
 from .style import COLOURS, INK, MUTED, OTHER, attach, new_figure
 
 TITLES = ("cross-entropy", "SAT, where", "TAT, when")

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..evaluation import Look
+from statkit.evaluation import Look
+
 from .attention import over_frames
 from .style import COLOURS, INK, MUTED, OTHER, Box, attach, in_lines, new_page
 

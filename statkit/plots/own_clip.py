@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..evaluation import Look
-from ..lowres import centre_crop, to_low_res
-from ..own_clip import OwnClip, best_answers
+from statkit.data.own_clip import OwnClip
+from statkit.evaluation import Look, best_answers
+from statkit.lowres import centre_crop, to_low_res
+
 from .style import (
     COLOURS,
     INK,

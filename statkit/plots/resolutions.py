@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..lowres import centre_crop, to_low_res
-from ..results import Result
+from statkit.experiments.results import Result
+from statkit.lowres import centre_crop, to_low_res
+
 from .against import draw_against
 from .style import INK, WIDTH, attach, new_figure
 

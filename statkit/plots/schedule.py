@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..schedules import inner_weights
+from statkit.schedules import inner_weights
+
 from .style import INK, WIDTH, attach, new_figure
 
 HEIGHT = 3.3

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..sampling import segment_indices
+from statkit.sampling import segment_indices
+
 from .style import (
     COLOURS,
     GROUND,
@@ -99,7 +100,8 @@ def draw_temporal_attention(
     Args:
         frames: ``[K, H, W, 3]``, as filmed.
         before, after: ``[K]``, temporal attention as filmed and in the other order.
-        order: int ``[K]``, which filmed frame is shown at each place (:mod:`statkit.orders`).
+        order: int ``[K]``, which filmed frame is shown at each place
+            (:mod:`statkit.analysis.orders`).
         inside: bool ``[K]``, which filmed frames show the true action.
         says: what the network answers in either case.
         colour: of the bars.

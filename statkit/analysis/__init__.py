@@ -1,0 +1,2 @@
+"""Measurements on trained networks that the paper's tables do not hold: embeddings, gradients,
+permuted frame orders."""

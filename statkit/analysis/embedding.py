@@ -1,0 +1,145 @@
+"""Pictures of embeddings by t-SNE (Figure 6), and numbers that say how far to believe them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from statkit.data.clips import Split
+from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
+
+NEIGHBOURS = 5
+STEPS = 500  # twice as many take twice as long and change no neighbourhood to speak of
+
+
+def tsne(
+    points: np.ndarray,
+    perplexity: float = 30,
+    *,
+    start: str = "pca",
+    seed: int = 0,
+    steps: int = STEPS,
+) -> np.ndarray:
+    """Lay points out in two dimensions so that near ones stay near; kept, so computed once.
+
+    Args:
+        points: float ``[N, C]``.
+        perplexity: about how many neighbours each point tries to keep; see :func:`within_reach`.
+        start: "pca" starts from the two main directions, so that every seed gives nearly the same
+            picture; "random" starts from anywhere.
+        seed: of the random numbers.
+        steps: of the optimisation.
+
+    Returns:
+        float32 ``[N, 2]``. Only who is near whom means anything: not axes, sizes or gaps.
+
+    Raises:
+        ValueError: fewer than 4 points, another number of axes, or numbers that are not finite.
+    """
+    points = np.ascontiguousarray(points, np.float32)
+    if points.ndim != 2 or len(points) < 4 or not np.isfinite(points).all():
+        raise ValueError(f"t-SNE takes finite points [N, C], N at least 4, got {points.shape}")
+    perplexity = within_reach(perplexity, len(points))
+    made_of = [fingerprint(points.tobytes().hex()), perplexity, start, seed, steps]
+    file = cache_folder("tsne") / f"{fingerprint(made_of)}.npy"
+    if not file.is_file():
+        from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
+
+        method = TSNE(perplexity=perplexity, init=start, random_state=seed, max_iter=steps)
+        # Its steps are short: on a busy machine several threads mostly wait for each other.
+        with threadpool_limits(1):
+            found = method.fit_transform(points).astype(np.float32)
+        write_atomically(file, lambda path: np.save(path, found))
+    return np.load(file)
+
+
+def within_reach(perplexity: float, count: int) -> float:
+    """The perplexity that :func:`tsne` uses for so many points: at most a third of the others."""
+    return min(perplexity, (count - 1) // 3)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well points fall apart into classes.
+
+    nearest: per cent of points whose nearest neighbours name their class; silhouette: from -1 to
+    1, 0 where classes lie in each other; same_scene: per cent of the nearest neighbours that come
+    from the point's own scene, None where the scenes are not known.
+    """
+
+    nearest: float
+    silhouette: float
+    same_scene: float | None = None
+
+
+def separation(
+    points: np.ndarray, labels: np.ndarray, scenes: np.ndarray | None = None
+) -> Separation:
+    """Measure how points ``[N, C]`` fall apart into their labels ``[N]`` (and scenes ``[N]``)."""
+    from sklearn.metrics import silhouette_score
+
+    near = neighbours(points)
+    share = None if scenes is None else float(100 * (scenes[near] == scenes[:, None]).mean())
+    return Separation(nearest_names(near, labels), float(silhouette_score(points, labels)), share)
+
+
+def neighbours(points: np.ndarray, count: int = NEIGHBOURS) -> np.ndarray:
+    """int64 ``[N, count]``: of each point of ``[N, C]`` the nearest others, itself left out."""
+    from sklearn.neighbors import NearestNeighbors
+
+    return NearestNeighbors(n_neighbors=min(count, len(points) - 1)).fit(points).kneighbors()[1]
+
+
+def nearest_names(near: np.ndarray, labels: np.ndarray) -> float:
+    """Per cent of points whose class most of its neighbours ``[N, k]`` have; of classes with as
+    many neighbours the one with the nearer ones wins."""
+    weights = 1 + 1e-3 * np.arange(near.shape[1])[::-1]
+    votes = np.zeros((len(near), labels.max() + 1))
+    for place in range(near.shape[1]):
+        votes[np.arange(len(near)), labels[near[:, place]]] += weights[place]
+    return float(100 * (votes.argmax(1) == labels).mean())
+
+
+def evenness(points: np.ndarray) -> float:
+    """Mean distance to the nearest other point, over that of as many points thrown at random on
+    the same area (Clark and Evans, 1954): 1 for points at random, less for clumps, more for a grid.
+
+    Args:
+        points: float ``[N, 2]``; the area is that of their convex hull.
+    """
+    from scipy.spatial import ConvexHull
+    from sklearn.neighbors import NearestNeighbors
+
+    nearest = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()[0].mean()
+    area = ConvexHull(points).volume  # in two dimensions the volume is the area
+    return float(nearest / (0.5 * np.sqrt(area / len(points))))
+
+
+def pick_clips(split: Split, which: str = "test", *, most: int = 9000, seed: int = 0) -> np.ndarray:
+    """int64 numbers of the clips to draw, in order.
+
+    Args:
+        which: "test", or "paper": training clips too, drawn at random, as the paper's 9,000 must
+            have been, since no test split of UCF101 holds so many.
+        most: at most so many.
+
+    Raises:
+        ValueError: another word.
+    """
+    if which not in ("test", "paper"):
+        raise ValueError(f"clips are of the 'test' split or as in the 'paper', got {which!r}")
+    clips = split.test if which == "test" else np.concatenate(split)
+    if len(clips) > most:
+        clips = np.random.default_rng(seed).choice(clips, most, replace=False)
+    return np.sort(clips)
+
+
+def scenes_of(names: Sequence[str]) -> np.ndarray | None:
+    """int64 ``[N]``: the group in each clip's name, ``_g07_``; clips of a group share their scene.
+    None where a name has no group."""
+    found = [re.search(r"_g(\d+)_", name) for name in names]
+    return np.array([int(group[1]) for group in found]) if all(found) else None

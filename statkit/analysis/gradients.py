@@ -1,0 +1,89 @@
+"""How hard each part of Equation 4 pulls at the student.
+
+The gradient of a weighted sum is the weighted sum of gradients. So three gradients, taken once for
+a batch, answer for all weights; and of them only the nine inner products are needed.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from statkit.losses import STATLoss
+from statkit.models import STATNet
+
+PARTS = ("ce", "sat", "tat")
+
+
+@dataclass(frozen=True)
+class Pull:
+    """The three parts of Equation 4 on one batch.
+
+    values float64 ``[3]``, the losses before weighting; products float64 ``[3, 3]``, the inner
+    products of their gradients over all trained parameters; order as in ``PARTS``.
+    """
+
+    values: np.ndarray
+    products: np.ndarray
+
+    @property
+    def norms(self) -> np.ndarray:
+        """Length of each part's gradient, ``[3]``."""
+        return np.sqrt(np.diag(self.products))
+
+    @property
+    def cosines(self) -> np.ndarray:
+        """How far two parts pull the same way, ``[3, 3]``: 1 the same, -1 against; 0 where one of
+        them does not pull."""
+        lengths = np.outer(self.norms, self.norms)
+        return np.divide(self.products, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+
+    def total_norm(self, weights: np.ndarray) -> float:
+        """Length of the gradient of Equation 4."""
+        return float(np.sqrt(max(0.0, weights @ self.products @ weights)))
+
+    def shares(self, weights: np.ndarray) -> np.ndarray:
+        """Each weighted part's share of that length, ``[3]``: its component along the whole
+        gradient. They sum to 1; below 0 is a part that the others overrule."""
+        square = weights @ self.products @ weights
+        return weights * (self.products @ weights) / square if square > 0 else np.zeros(3)
+
+
+def pull_of_parts(
+    student: STATNet,
+    pixels: Tensor,
+    labels: Tensor,
+    teacher,
+    *,
+    loss: STATLoss | None = None,
+    batchnorm: str = "train",
+) -> Pull:
+    """Gradients of the three parts with respect to the student's parameters, as in training.
+
+    Args:
+        student: left as it is; a copy is differentiated.
+        pixels: what the student sees, see :class:`statkit.models.STATNet`.
+        labels: int64 ``[B]``.
+        teacher: its output on the same draw, see :class:`statkit.losses.STATLoss`.
+        loss: how the parts are computed; its overall weights do not matter.
+        batchnorm: what the recipe freezes, see :meth:`statkit.models.STATNet.freeze_batchnorm`.
+    """
+    loss = loss or STATLoss()
+    student = deepcopy(student).freeze_batchnorm(batchnorm).train()
+    learnt = [p for p in student.parameters() if p.requires_grad]
+    output = student(pixels)
+    values, gradients = [], []
+    for part in PARTS:
+        weights = dict.fromkeys((*PARTS, "kd"), 0.0) | {part: 1.0}
+        alone = replace(loss, **weights)(output, labels, teacher)
+        found = torch.autograd.grad(
+            alone.total, learnt, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        values.append(alone.total.item())
+        gradients.append(torch.cat([g.double().flatten() for g in found]))
+    stacked = torch.stack(gradients)
+    return Pull(np.array(values), (stacked @ stacked.T).cpu().numpy())

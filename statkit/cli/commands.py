@@ -1,0 +1,354 @@
+"""The command line: statkit prepare | train | evaluate | tables | claims | figures."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from statkit.runtime.processes import is_main, process_pool, processes
+
+from .options import add_claims, add_figures, add_preparation, add_training, value_of
+
+LEDGERS = {"generated clips": "demo.csv", "real clips": "ucf101_8.csv"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; 0 if all went well, 1 with one line on stderr if not, 130 on Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(next(iter(arguments), "")).parse_args(arguments)
+    try:
+        options.command(options)
+    except ValueError as error:  # all errors of ours are
+        print(f"statkit: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstatkit: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def prepare(options) -> None:
+    """Prepare a data set: decode every clip once, so that training never has to."""
+    if options.verify:
+        from data_prep.prepared import verify_prepared
+
+        print("\n".join(verify_prepared(options.verify, sources=True)))
+    elif options.kind in (None, "demo") and not options.out:
+        _keep_frames(options)
+    else:
+        _prepare_set(options)
+
+
+def _keep_frames(options) -> None:
+    """The frames of generated clips, or of a folder as it is, in the cache."""
+    from statkit.data.stored import store_frames
+    from statkit.experiments.settings import default_setting
+
+    dataset = _dataset(options)
+    store = store_frames(dataset, _frame_settings(options, default_setting(dataset).frames))
+    kind = "generated" if dataset.generated else "real"
+    print(f"{dataset.name}: {len(dataset)} {kind} clips, {len(dataset.classes)} classes")
+    for number, split in sorted(dataset.splits.items()):
+        print(f"split {number}: {len(split.train)} train, {len(split.test)} test")
+    print(f"frames kept: HR {store.hr.shape}, LR {store.lr.shape}, fingerprint {store.fingerprint}")
+
+
+def _prepare_set(options) -> None:
+    from data_prep import open_dataset
+    from data_prep.fetch import fetch
+    from data_prep.official import OFFICIAL
+    from data_prep.prepare import FRAMES, How, prepare_set
+
+    kind, source, settings = options.kind, options.source, FRAMES
+    if not kind or not options.out:
+        raise ValueError("say what to prepare and where to: statkit prepare KIND --out FOLDER")
+    if kind == "demo":
+        demo = open_dataset("demo" if options.data == "demo" else options.data)
+        kind, source = "folder", demo.root.parent
+        settings = replace(settings, frames_per_clip=16, hr_size=(72, 96))
+    if options.fetch:
+        if kind not in OFFICIAL:
+            raise ValueError(f"--fetch knows where {' and '.join(OFFICIAL)} are, not {kind}")
+        print(OFFICIAL[kind].terms, flush=True)
+        source = source or options.out / "downloads"
+        fetch(OFFICIAL[kind].downloads, source, mirror=options.mirror)
+    if source is None:
+        raise ValueError("say where the clips are: --source FOLDER or ARCHIVE (or --fetch)")
+    prepare_set(
+        kind,
+        source,
+        options.out,
+        lists=options.lists,
+        settings=_frame_settings(options, settings),
+        all_frames=options.frames == "all",
+        how=How(options.workers, options.dask, options.limit, options.strict),
+    )
+    print(f"prepared: statkit train --data {options.out} ...")
+
+
+def train(options) -> None:
+    """Train rows of Table 3 and measure them."""
+    results = []
+    for experiment in _experiments(options):
+        for row in options.rows:
+            results.append(experiment.result(row))
+            _say(_line(results[-1]))
+    _report(results, options)
+
+
+def evaluate(options) -> None:
+    """Measure rows that were trained, and a linear probe as the line a teacher must beat."""
+    results = []
+    for experiment in _experiments(options):
+        for row in options.rows:
+            if not experiment.trained(row):
+                raise ValueError(
+                    f"{row} with seed {experiment.seed} is not trained for these settings; "
+                    "run statkit train with the same options first"
+                )
+            results.append(experiment.result(row))
+        if options.probe:
+            results += [experiment.probe(side) for side in ("hr", "lr")]
+    for result in results:
+        _say(_line(result))
+    _report(results, options)
+
+
+def tables(options) -> None:
+    """Run the paper's tables as grids, or go on with them, and write them beside the paper's."""
+    from statkit.experiments.grid import TABLES, plan, run_jobs
+    from statkit.experiments.results import write_results
+    from statkit.experiments.tables import latex, lines_of, markdown
+    from statkit.gallery.save import save_text
+
+    if processes() > 1 and (options.dask or options.workers > 1):
+        raise ValueError("spread a grid over workers, or each training over processes: not both")
+    dataset = _dataset(options)
+    setting = _setting(options, dataset)
+    for name in options.table:
+        table, rows = TABLES[name], options.rows or TABLES[name].rows
+        jobs = plan(name, dataset, setting, options.seeds, options.splits, rows)
+        total, results = sum(len(job) for job in jobs), []
+        file = options.out / f"table_{name}.csv"
+        with _executor(options) as executor:
+            how = {"unlabelled": _unlabelled(options), "device": options.device}
+            if executor and options.dask in (None, "local"):  # a cluster's workers know their own
+                how["threads"] = max(1, (os.cpu_count() or 1) // max(1, options.workers))
+            for new in run_jobs(jobs, dataset, executor, **how):
+                results += new
+                if is_main():
+                    write_results(file, results)
+                for result in new:
+                    _say(f"{table.title}  {len(results)}/{total}  {_line(result)}")
+        if not is_main():
+            continue
+        results.sort(key=lambda result: (result.split, result.seed))
+        write_results(file, results)
+        lines = lines_of(results, rows, baseline=table.baseline, table=name)
+        kind = "generated" if dataset.generated else "real"
+        caption = f"{table.title}, on {dataset.name} ({len(dataset)} {kind} clips)"
+        save_text(file.with_suffix(".md"), f"{caption}\n\n{markdown(lines)}")
+        save_text(file.with_suffix(".tex"), latex(lines, caption))
+        _table_figure(table, results, rows, dataset, file)
+        print(
+            f"\n{caption}\n\n{markdown(lines)}\nwritten: {file.with_suffix('')}.csv .md .tex .png"
+        )
+
+
+def _table_figure(table, results, rows, dataset, file: Path) -> None:
+    from statkit.experiments.rows import TITLES
+    from statkit.gallery.save import save_figure
+    from statkit.plots.comparison import draw_comparison
+    from statkit.plots.resolutions import draw_resolutions
+
+    about = {"chance": 100 / len(dataset.classes), "generated": dataset.generated}
+    titles = {row: TITLES[row] for row in rows}
+    draw = draw_resolutions if table.sizes else draw_comparison
+    parameters = {"rows": list(rows), "runs": file.name}
+    figure = draw(results, titles, **about)
+    save_figure(figure, file.stem, parameters=parameters, dataset=dataset, folder=file.parent)
+
+
+@contextmanager
+def _executor(options) -> Iterator[Executor | None]:
+    """Where the jobs of a grid run: here, in processes of this machine, or on a Dask cluster."""
+    if options.dask:
+        try:
+            from dask.distributed import Client, LocalCluster
+        except ImportError as error:
+            raise ValueError('Dask is not installed: pip install "statkit[cluster]"') from error
+        own = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
+        with ExitStack() as stack:
+            where = options.dask
+            if where == "local":
+                where = stack.enter_context(LocalCluster(**own))
+            try:
+                client = stack.enter_context(Client(where, timeout=20))
+            except OSError as error:
+                raise ValueError(f"no Dask scheduler answers at {where} ({error})") from error
+            print(f"Dask: {len(client.nthreads())} workers", flush=True)
+            yield client.get_executor(pure=False)
+    elif options.workers > 1:
+        with process_pool(options.workers) as pool:
+            yield pool
+    else:
+        yield None
+
+
+def claims(options) -> None:
+    """Write CLAIMS.md: each claim of the paper, and what the committed runs say of it; the tables
+    in the README too."""
+    from statkit.experiments.ledger import fill_in, ledger
+    from statkit.experiments.results import read_results
+    from statkit.gallery.save import save_text
+
+    files = {words: options.results / file for words, file in LEDGERS.items()}
+    sets = {words: read_results(file) for words, file in files.items() if file.is_file()}
+    print(f"written: {save_text(options.out, ledger(sets))}")
+    if options.readme.is_file():
+        print(f"written: {save_text(options.readme, fill_in(options.readme.read_text(), sets))}")
+
+
+def figures(options) -> None:
+    """Run the notebooks headless; figures and tables go to the figures folder."""
+    from statkit.gallery.book import write_book
+    from statkit.gallery.runner import NotebookError, run_notebooks, sweep_notebooks
+
+    folder = options.notebooks
+    notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if options.only:
+        notebooks = [nb for nb in notebooks if any(nb.name.startswith(o) for o in options.only)]
+    if not notebooks:
+        raise NotebookError(f"no such notebook in {folder}")
+    parameters = {"dataset": "demo-small", "epochs": 2} if options.quick else {}
+    parameters |= {name: value_of(text) for name, text in options.parameter}
+    if options.sweep:
+        name, *values = options.sweep
+        sweep = name, [value_of(text) for text in values]
+        paths = [notebook.resolve() for notebook in notebooks]
+        options.workers = options.workers or 2
+        with _executor(options) as executor:
+            sweep_notebooks(paths, options.out, parameters, sweep, executor)
+        print(f"figures and tables are in {options.out}, a folder a value")
+        return
+    run_notebooks(notebooks, options.out, parameters, workers=options.workers)
+    print(f"figures and tables are in {options.out}, as a book: {write_book(options.out)}")
+
+
+def _experiments(options) -> list:
+    from statkit.experiments.experiment import Experiment
+
+    dataset = _dataset(options)
+    setting = _setting(options, dataset)
+    about = {
+        "unlabelled": _unlabelled(options),
+        "live_teacher": options.live_teacher,
+        "device": options.device,
+    }
+    return [Experiment(dataset, setting, seed, **about) for seed in options.seeds]
+
+
+def _dataset(options):
+    from data_prep import open_dataset
+    from statkit.runtime.distributed import main_first
+
+    with main_first():
+        return open_dataset(options.data, lists=options.lists)
+
+
+def _unlabelled(options):
+    from data_prep import open_dataset
+    from statkit.runtime.distributed import main_first
+
+    if not options.unlabelled:
+        return None
+    with main_first():
+        return open_dataset(options.unlabelled)
+
+
+def _say(line: str) -> None:
+    """Once, however many processes train together."""
+    if is_main():
+        print(line, flush=True)
+
+
+def _setting(options, dataset):
+    """The data set's default setting with what the options change."""
+    from statkit.experiments.settings import change, default_setting
+    from statkit.recipes import RECIPES
+
+    setting = default_setting(dataset)
+    if options.recipe and RECIPES[options.recipe] != setting.recipe:
+        setting = replace(setting, recipe=RECIPES[options.recipe], student_size=None)
+    if options.backbone and options.backbone != setting.backbone:
+        other = {"backbone": options.backbone, "pretrained": False, "segments": None}
+        setting = replace(setting, **other, student_size=None)
+    changes = {
+        "segments": options.segments,
+        "pretrained": options.pretrained,
+        "student_size": options.student_size,
+        "split": options.split,
+        "labelled": options.labelled,
+    }
+    setting = replace(setting, **{k: v for k, v in changes.items() if v is not None})
+    setting = replace(setting, frames=_frame_settings(options, setting.frames))
+    recipe = {"epochs": options.epochs, "batch_size": options.batch_size}
+    recipe = {k: v for k, v in recipe.items() if v is not None}
+    setting = replace(setting, recipe=replace(setting.recipe, **recipe))
+    return change(setting, options.changes)
+
+
+def _frame_settings(options, settings):
+    asked = {"lr_size": options.lr_size, "hr_size": options.hr_size}
+    if isinstance(options.frames, int):
+        asked["frames_per_clip"] = options.frames
+    return replace(settings, **{name: value for name, value in asked.items() if value is not None})
+
+
+def _line(result) -> str:
+    return (
+        f"{result.row:18s} seed {result.seed} split {result.split}  {result.backbone} "
+        f"{result.resolution}  prec@1 {result.prec1:5.1f}  prec@5 {result.prec5:5.1f}  "
+        f"({result.epochs} epochs, {result.seconds:.0f} s on {result.device})"
+    )
+
+
+def _report(results, options) -> None:
+    from statkit.experiments.results import write_results
+    from statkit.experiments.tables import lines_of, markdown
+
+    _say("\n" + markdown(lines_of(results, dict.fromkeys(run.row for run in results))))
+    if options.out and is_main():
+        print(f"written: {write_results(options.out, results)}")
+
+
+def _parser(word: str) -> argparse.ArgumentParser:
+    """Knows all commands by name, and the options of the one that ``word`` names: these take
+    seconds to import."""
+    parser = argparse.ArgumentParser(
+        prog="statkit",
+        description="Extreme low-resolution activity recognition with attention transfer.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    fillers = {
+        prepare: add_preparation,
+        train: add_training,
+        evaluate: partial(add_training, probe=True),
+        tables: partial(add_training, grid=True),
+        claims: add_claims,
+        figures: add_figures,
+    }
+    for function, fill in fillers.items():
+        words = function.__doc__
+        sub = commands.add_parser(function.__name__, help=words, description=words)
+        sub.set_defaults(command=function)
+        if function.__name__ == word:
+            fill(sub)
+    return parser

@@ -1,0 +1,64 @@
+"""Which frames of a clip are kept, and how large: the pixels of a store, clip by clip.
+
+No network is needed to make them, so this room does not know PyTorch, and a process that only
+decodes starts in a third of a second.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from statkit.lowres import PAPER_SIZE, centre_crop, resize, to_low_res
+from statkit.sampling import segment_indices
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """How stored frames are made: T frames a clip, evenly spaced; the HR size; the LR camera
+    (see :func:`statkit.lowres.to_low_res`)."""
+
+    frames_per_clip: int = 16
+    hr_size: tuple[int, int] = (72, 96)
+    lr_size: tuple[int, int] = PAPER_SIZE
+    blur: float = 0.25
+    noise: float = 2.0
+    seed: int = 0
+
+    def hr_side(self) -> dict:
+        """What the HR frames depend on: one teacher serves every resolution of one aspect."""
+        height, width = self.lr_size
+        kept = {name: getattr(self, name) for name in ("frames_per_clip", "hr_size")}
+        return kept | {"aspect": round(width / height, 3)}
+
+
+def kept_positions(num_frames: int, settings: FrameSettings) -> np.ndarray:
+    """int64 ``[T]``: which frames of a clip are kept; a short clip repeats its last."""
+    length = settings.frames_per_clip
+    if num_frames <= length:
+        return np.minimum(np.arange(length), num_frames - 1)
+    return segment_indices(num_frames, length)[:, 0]
+
+
+def both_sides(
+    frames: np.ndarray, settings: FrameSettings, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """A clip as the teacher's and as the student's camera see it.
+
+    Args:
+        frames: uint8 ``[T, H, W, 3]``, as decoded.
+        name: of the clip; together with the settings' seed it decides the sensor noise.
+
+    Returns:
+        HR and LR frames, uint8 ``[T, h, w, 3]`` each, of the same field of view: the centred crop
+        at the LR aspect ratio.
+
+    Raises:
+        ValueError: frames smaller than the LR size.
+    """
+    hr = resize(centre_crop(frames, settings.lr_size), settings.hr_size)
+    seed = zlib.crc32(f"{settings.seed}/{name}".encode(errors="surrogateescape"))
+    lr = to_low_res(frames, settings.lr_size, blur=settings.blur, noise=settings.noise, seed=seed)
+    return hr, lr

@@ -1,0 +1,113 @@
+"""Any video file as a network sees it: read with limits, and degraded."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from statkit.lowres import centre_crop, resize
+from statkit.video.files import probe, read_frames
+from statkit.video.film import VideoError
+
+from .frames import FrameSettings, both_sides, kept_positions
+
+MOST_BYTES = 200_000_000
+MOST_FRAMES = 1800  # a minute at 30 frames a second
+MOST_PIXELS = 3840 * 2160  # of one frame
+TALLEST = 480  # rows that are kept of a frame
+
+
+@dataclass(frozen=True, eq=False)
+class OwnClip:
+    """A clip that belongs to no data set.
+
+    name: of its file; whole uint8 ``[T, H, W, 3]``, the frames that are kept, at most ``TALLEST``
+    rows high; hr, lr: the same as the teacher's and as the student's camera see them; info: what
+    the file holds, in words.
+    """
+
+    name: str
+    whole: np.ndarray
+    hr: np.ndarray
+    lr: np.ndarray
+    info: str
+
+
+def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnClip:
+    """Read a video file as the clips of a data set are read.
+
+    Args:
+        settings: how many frames to keep and what the two cameras are.
+
+    Raises:
+        VideoError: not readable as video, too large, too long, or smaller than the LR camera.
+    """
+    settings, path = settings or FrameSettings(), Path(path).expanduser()
+    if not path.is_file():
+        raise VideoError(f"{path}: no such file")
+    check_bytes(path.name, path.stat().st_size)
+    found = probe(path, most=MOST_FRAMES)
+    if found.height * found.width > MOST_PIXELS:
+        raise VideoError(
+            f"{path.name}: frames of {found.height}x{found.width} pixels are too large here; "
+            "make it smaller, 480 rows are plenty"
+        )
+    positions = kept_positions(found.num_frames, settings)[: found.num_frames]
+    # decord gives another shape at 12x16 pixels, and can hang on files it does not know.
+    frames = read_frames(path, positions, backend="pyav")
+    height, width = centre_crop(frames, settings.lr_size).shape[1:3]
+    if height < settings.lr_size[0] or width < settings.lr_size[1]:
+        raise VideoError(
+            f"{path.name}: {found.height}x{found.width} pixels are fewer than the student's camera "
+            f"has ({settings.lr_size[0]}x{settings.lr_size[1]})"
+        )
+    frames = _at_most(frames, TALLEST)
+    hr, lr = both_sides(frames, settings, path.name)
+    seconds = f", {found.num_frames / found.fps:.1f} s" if found.fps else ""
+    plural = "s" if found.num_frames > 1 else ""
+    info = f"{found.num_frames} frame{plural}{seconds}, {found.height}×{found.width}"
+    return OwnClip(path.name, frames, hr, lr, info)
+
+
+def read_bytes(
+    content: bytes | memoryview, name: str, settings: FrameSettings | None = None
+) -> OwnClip:
+    """Read an uploaded file, see :func:`read_clip`. It is on disk only while it is read."""
+    check_bytes(name, len(content))
+    with tempfile.TemporaryDirectory(prefix="statkit-") as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(content)
+        try:
+            return read_clip(path, settings)
+        except VideoError as error:
+            raise VideoError(str(error).replace(f"{folder}/", "")) from error
+
+
+def noise_clip(settings: FrameSettings, seed: int = 0) -> OwnClip:
+    """A clip of nothing: every pixel of every frame drawn at random."""
+    shape = (settings.frames_per_clip, *settings.hr_size, 3)
+    frames = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    return OwnClip("noise", frames, *both_sides(frames, settings, "noise"), "random pixels")
+
+
+def _at_most(frames: np.ndarray, rows: int) -> np.ndarray:
+    """The same frames, shrunk where they are higher than this."""
+    height, width = frames.shape[1:3]
+    if height <= rows:
+        return frames
+    size = (rows, max(1, round(width * rows / height)))
+    return np.concatenate([resize(frame[None], size) for frame in frames])
+
+
+def check_bytes(name: str, count: int) -> None:
+    """VideoError if a file has no bytes or more than ``MOST_BYTES``."""
+    if not count:
+        raise VideoError(f"{name}: the file is empty (0 bytes)")
+    if count > MOST_BYTES:
+        raise VideoError(
+            f"{name}: {count / 1e6:.0f} MB, and at most {MOST_BYTES / 1e6:.0f} MB are read; "
+            "cut out a few seconds"
+        )

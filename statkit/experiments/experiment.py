@@ -1,0 +1,287 @@
+"""Rows as runs: one teacher a seed, what it said of the training clips kept once, and a student a
+row. A finished run is kept and never done twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+
+from statkit.data.clips import VideoDataset
+from statkit.data.flow import flow_frames
+from statkit.data.own_clip import OwnClip
+from statkit.data.stored import FrameStore, Source, store_frames
+from statkit.evaluation import (
+    Evaluation,
+    Look,
+    look_at,
+    look_at_frames,
+    start_as_probe,
+)
+from statkit.models import STATNet, build_model
+from statkit.recipes import Recipe
+from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
+from statkit.runtime.device import device_name, pick_device
+from statkit.runtime.distributed import main_says, wait
+from statkit.runtime.processes import is_main
+from statkit.runtime.progress import progress_bar
+from statkit.teacher import Teacher
+from statkit.training import train_transfer
+
+from .measure import evaluate_row, measure, probe
+from .results import Result
+from .rows import ROWS, SCRATCH, Row
+from .runs import equation_4, power_of, recipe_of, run_name
+from .settings import DEMO, Setting
+from .targets import map_sizes, teacher_for
+
+
+class Experiment:
+    """One setting on one data set with one seed; its rows on demand.
+
+    Args:
+        dataset, setting, seed: what it is.
+        rows: rows of one's own, by name, besides those of :data:`statkit.experiments.rows.ROWS`.
+        unlabelled: clips for the unlabelled stage (Section 3.3.1); the training clips when None.
+        live_teacher: look at the HR frames of every batch anew, exactly, instead of keeping in
+            half precision what the teacher says.
+        device: see :func:`statkit.runtime.device.pick_device`.
+        progress: whether to show bars.
+    """
+
+    def __init__(
+        self,
+        dataset: VideoDataset,
+        setting: Setting = DEMO,
+        seed: int = 0,
+        *,
+        rows: Mapping[str, Row] | None = None,
+        unlabelled: VideoDataset | None = None,
+        live_teacher: bool = False,
+        device: str = "auto",
+        progress: bool = True,
+    ):
+        self.dataset, self.setting, self.seed = dataset, setting, seed
+        self.rows = ROWS | dict(rows or {})
+        self.unlabelled, self.live_teacher = unlabelled, live_teacher
+        self.device, self.progress = pick_device(device), progress
+        self.split = dataset.split(setting.split)
+        self._networks: dict[str, STATNet] = {}
+        self._teachers: dict[tuple, Teacher] = {}
+        self._looks: dict[tuple[str, int], Look] = {}
+
+    @cached_property
+    def store(self) -> FrameStore:
+        return store_frames(self.dataset, self.setting.frames, progress=self.progress)
+
+    @cached_property
+    def pool(self) -> tuple[FrameStore, np.ndarray]:
+        """Frames and clip numbers of the unlabelled stage."""
+        if self.unlabelled is None:
+            return self.store, self.split.train
+        store = store_frames(self.unlabelled, self.setting.frames, progress=self.progress)
+        return store, np.arange(len(self.unlabelled))
+
+    def training_clips(self, row: str) -> np.ndarray:
+        """int64 clip numbers that a row learns from, in its own store."""
+        if not self.rows[row].labelled:
+            return self.pool[1]
+        clips, wanted = self.split.train, self.setting.labelled
+        if wanted is None or self.rows[row].side == "hr":
+            return clips
+        shuffled = np.random.default_rng(self.seed).permutation(clips)
+        labels = self.dataset.labels[shuffled]
+        chosen = [shuffled[labels == label][:wanted] for label in np.unique(labels)]
+        return np.sort(np.concatenate(chosen))
+
+    def source(self, row: str, store: FrameStore | None = None) -> Source:
+        """The pixels that a row's network sees, of the data set's clips or another store's."""
+        kind, frames, store = self.rows[row], self.setting.frames, store or self.store
+        if kind.side == "hr":
+            return Source(store.hr, frames.hr_size)
+        enlarged = {"hr": frames.hr_size, "lr": frames.lr_size}
+        own = min(self.setting.student_size or frames.hr_size, frames.hr_size)
+        size = enlarged.get(kind.size, own)
+        if kind.side == "flow":
+            return Source(self._flow, size)
+        return Source(store.lr, size)
+
+    @cached_property
+    def _flow(self) -> np.ndarray:
+        low = self.store.lr
+        clips = progress_bar(low, label="optical flow", total=len(low), show=self.progress)
+        return np.stack([flow_frames(clip) for clip in clips])
+
+    def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
+        """The row's trained network in evaluation mode: trained now, or as kept."""
+        if row not in self._networks:
+            if not main_says(self._weights(row).is_file()):
+                with self._alone(row):
+                    if not main_says(self._weights(row).is_file()):
+                        self._train(row, on_epoch)
+            network = self.new_network(row).to(self.device)
+            state = torch.load(self._weights(row), map_location="cpu", weights_only=True)
+            network.load_state_dict(state)
+            self._networks[row] = network.eval()
+        return self._networks[row]
+
+    @contextmanager
+    def _alone(self, row: str) -> Iterator[None]:
+        """No other process trains the row meanwhile, but those that train together."""
+        if not is_main():
+            yield
+            return
+        lock = FileLock(self._folder(row) / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{self.rows[row].title} is being trained by another process; waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def evaluate(self, row: str) -> Evaluation:
+        """The row's network on the test clips. Of fused rows, the mean class probabilities."""
+        return evaluate_row(self, row)
+
+    def probe(self, side: str) -> Result:
+        """A linear classifier on the frozen pretrained backbone, see
+        :func:`statkit.experiments.measure.probe`."""
+        return probe(self, side)
+
+    def result(self, row: str) -> Result:
+        """The row's line of the table: measured now, or as kept."""
+        unusual, parts = self.setting.reading.unusual(), self.rows[row].fuses or (row,)
+        file = self._folder(row) / f"result{'-' + fingerprint(unusual) if unusual else ''}.json"
+        if not main_says(file.is_file()):
+            for part in parts:
+                self.network(part)
+            if is_main():
+                runs = [json.loads(self._run_file(part).read_text()) for part in parts]
+                text = json.dumps(asdict(measure(self, row, runs)), indent=1)
+                write_atomically(file, lambda path: path.write_text(text))
+            wait()
+        return Result(**json.loads(file.read_text()))
+
+    def look(self, row: str, clip: int) -> Look:
+        """The row's network looking at one clip; kept, so that a slider finds it again."""
+        if (row, clip) not in self._looks:
+            self._looks[row, clip] = look_at(self.network(row), self.source(row), self.store, clip)
+        return self._looks[row, clip]
+
+    def look_at_clip(self, row: str, clip: OwnClip) -> Look:
+        """The row's network looking at a clip that belongs to no data set."""
+        frames = clip.hr if self.rows[row].side == "hr" else clip.lr
+        size, classes = self.source(row).size, self.dataset.classes
+        return look_at_frames(self.network(row), frames, size, classes)
+
+    def trained(self, row: str) -> bool:
+        """Whether the row's network is kept from an earlier run."""
+        return self._weights(row).is_file()
+
+    def teacher(self, row: str = "stat") -> Teacher:
+        """The fixed teacher as a source of targets for a row, see
+        :func:`statkit.experiments.targets.teacher_for`."""
+        kind, sizes = self.rows[row], tuple(map_sizes(self, row))
+        which = power_of(kind, self.setting), sizes, kind.labelled
+        if which not in self._teachers:
+            self._teachers[which] = teacher_for(self, row, list(sizes))
+        return self._teachers[which]
+
+    def _train(self, row: str, on_epoch: Callable | None) -> None:
+        kind, folder = self.rows[row], self._folder(row)
+        recipe, clips = self.recipe(row), self.training_clips(row)
+        store = self.store if kind.labelled else self.pool[0]
+        source = self.source(row, store)
+        teacher = self.teacher(row) if kind.transfers else None
+        torch.manual_seed(self.seed)
+        pretrained = self.setting.pretrained if kind.start != SCRATCH else False
+        network = self.new_network(row, pretrained=pretrained)
+        before = kind.before(self.rows)
+        if before:
+            network.load_state_dict(self.network(kind.start).state_dict())
+        if kind.transfers and not (before and before.transfers):
+            network.tam.load_state_dict(self.network("teacher").tam.state_dict())
+        knows_labels = before is not None and before.labelled
+        if recipe.start == "probe" and kind.labelled and not knows_labels:
+            how = {"seed": self.seed, "keep_tam": kind.transfers}
+            start_as_probe(network.to(self.device), source, store, clips, **how)
+        checkpoint = folder / "checkpoint.pt"
+        start = time.perf_counter()
+        history = train_transfer(
+            network,
+            source,
+            store,
+            clips,
+            recipe,
+            teacher,
+            partial(equation_4, kind, self.setting),
+            seed=self.seed,
+            device=str(self.device),
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+            progress=self.progress,
+            label=f"{kind.title}, seed {self.seed}",
+        )
+        if is_main():
+            run = {
+                "seconds": time.perf_counter() - start,
+                "device": device_name(self.device),
+                "history": history.epochs,
+            }
+            write_atomically(self._run_file(row), lambda path: path.write_text(json.dumps(run)))
+            state = network.state_dict()
+            write_atomically(self._weights(row), lambda path: torch.save(state, path))
+            checkpoint.unlink(missing_ok=True)
+        wait()
+
+    def history(self, row: str) -> list[dict[str, float]]:
+        """Mean loss parts of every epoch of a row's training."""
+        self.network(row)
+        return json.loads((self._run_file(row)).read_text())["history"]
+
+    def new_network(self, row: str, *, pretrained: bool | str = False) -> STATNet:
+        """The row's network before any training."""
+        network = build_model(
+            self.setting.backbone,
+            len(self.dataset.classes),
+            self.setting.segments,
+            pretrained=pretrained,
+            small_stem=self.rows[row].small_stem,
+            shared_tam=self.setting.reading.tam == "shared",
+        )
+        network.power = power_of(self.rows[row], self.setting)
+        network.channels = self.setting.reading.channels
+        return network
+
+    def recipe(self, row: str) -> Recipe:
+        """How the row is trained."""
+        return recipe_of(self.rows[row], self.setting)
+
+    def _folder(self, row: str) -> Path:
+        name = run_name(
+            row,
+            self.rows,
+            self.setting,
+            self.seed,
+            clips=self.dataset.fingerprint,
+            unlabelled=None if self.unlabelled is None else self.unlabelled.fingerprint,
+            live_teacher=self.live_teacher,
+        )
+        return cache_folder("runs", name)
+
+    def _run_file(self, row: str) -> Path:
+        return self._folder(row) / "run.json"
+
+    def _weights(self, row: str) -> Path:
+        return self._folder(row) / "weights.pt"

@@ -1,0 +1,177 @@
+"""The paper's tables as grids of runs, and their lines: ours with spread, the paper's beside it.
+
+A grid is run a seed and split at a time, so that one teacher serves all rows; what is finished is
+kept, so a grid that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass, replace
+
+import torch
+
+from statkit.data.clips import VideoDataset
+
+from .experiment import Experiment
+from .results import Result
+from .rows import ROWS, TABLE_1, TABLE_2, TABLE_3
+from .settings import Setting
+
+SIZES = ((6, 8), (12, 16), (18, 24), (24, 32))
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its title, its rows, and LR sizes or numbers of labelled clips a class where it
+    has several; ``baseline`` is the row that gains are measured against."""
+
+    title: str
+    rows: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...] = ()
+    labelled: tuple[int | None, ...] = ()
+    baseline: str = "student"
+
+
+TABLES = {
+    "1": Table("Table 1: weights, fixed and rolling", ("student", *TABLE_1), baseline="stat"),
+    "2": Table("Table 2: resolutions", TABLE_2, SIZES),
+    "3": Table(
+        "Table 3: what each part brings",
+        (
+            *TABLE_3,
+            "stat_rc",
+            "stat_rc_ut",
+            "stat_confident",
+            "kd",
+            "stat_kd",
+            "at",
+            "stat_all",
+            "student_converged",
+            "student_longest",
+            "stat_converged",
+            "stat_1_4_2_converged",
+        ),
+    ),
+    "4": Table(
+        "Table 4: two streams",
+        ("student", "stat", "flow", "flow_stat", "two_stream", "two_stream_stat"),
+    ),
+    "strides": Table(
+        "Beyond the paper: how an LR frame meets the network's strides",
+        (
+            "student_native",
+            "student_stem",
+            "student",
+            "student_full",
+            "stat_stem",
+            "stat",
+            "stat_full",
+        ),
+    ),
+    "labels": Table(
+        "Section 3.3.1: few labels, and the unlabelled stage before them",
+        ("student", "stat", "stat_ut"),
+        labelled=(4, 16, None),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one worker does: all settings and rows of a table for one seed and split."""
+
+    table: str
+    settings: tuple[Setting, ...]
+    rows: tuple[str, ...]
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.settings) * len(self.rows)
+
+
+def plan(
+    name: str,
+    dataset: VideoDataset,
+    setting: Setting,
+    seeds: Sequence[int],
+    splits: Sequence[int],
+    rows: Sequence[str] = (),
+) -> list[Job]:
+    """The jobs of a table.
+
+    Args:
+        name: "1" to "4" as in the paper, "strides" or "labels".
+        setting: for all of it, but for what the table varies, and the split; a number of labels
+            given in it is the only one. With fewer labels, students get as many more epochs, so
+            that the number of steps stays.
+        rows: some of the table's rows, or others; all of the table's when empty.
+
+    Raises:
+        ValueError: no such table or row.
+    """
+    if name not in TABLES:
+        raise ValueError(f"there is no table {name!r}, only {', '.join(TABLES)}")
+    unknown = sorted(set(rows) - ROWS.keys())
+    if unknown:
+        raise ValueError(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    table, jobs = TABLES[name], []
+    for split in splits:
+        clips = dataset.split(split).train
+        settings = []
+        numbers = (setting.labelled,) if setting.labelled else table.labelled or (None,)
+        for size in table.sizes or (setting.frames.lr_size,):
+            for labelled in numbers:
+                frames = replace(setting.frames, lr_size=size)
+                one = replace(setting, split=split, frames=frames, labelled=labelled)
+                if labelled:
+                    fewer = labelled * len(dataset.classes) / len(clips)
+                    epochs = max(1, round(setting.recipe.epochs / min(1, fewer)))
+                    one = replace(one, student_epochs=epochs)
+                settings.append(one)
+        jobs += [Job(name, tuple(settings), tuple(rows) or table.rows, seed) for seed in seeds]
+    return jobs
+
+
+def run_job(
+    job: Job,
+    dataset: VideoDataset,
+    *,
+    unlabelled: VideoDataset | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: bool = False,
+) -> Iterator[Result]:
+    """The results of one job, one by one."""
+    if threads:
+        torch.set_num_threads(threads)
+    for setting in job.settings:
+        experiment = Experiment(
+            dataset, setting, job.seed, unlabelled=unlabelled, device=device, progress=progress
+        )
+        for row in job.rows:
+            yield replace(experiment.result(row), table=job.table)
+
+
+def run_jobs(
+    jobs: Sequence[Job], dataset: VideoDataset, executor: Executor | None = None, **options
+) -> Iterator[list[Result]]:
+    """Results as they come: one by one here, or a job at a time from an executor's workers.
+
+    Args:
+        executor: a process pool, or a Dask client's ``get_executor()``; None for this process.
+        options: as in :func:`run_job`.
+    """
+    if executor is None:
+        for job in jobs:
+            for result in run_job(job, dataset, progress=True, **options):
+                yield [result]
+        return
+    waiting = [executor.submit(_all_of, job, dataset, options) for job in jobs]
+    for done in as_completed(waiting):
+        yield done.result()
+
+
+def _all_of(job: Job, dataset: VideoDataset, options: dict) -> list[Result]:
+    return list(run_job(job, dataset, **options))

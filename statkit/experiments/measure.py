@@ -1,0 +1,132 @@
+"""What a trained row is measured by: test accuracy, attention scores, and the linear probe beside
+it. Each function takes the :class:`statkit.experiments.Experiment` whose networks it measures."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from statkit.analysis.embedding import nearest_names, neighbours
+from statkit.evaluation import Evaluation, evaluate, linear_probe, precision_at_k
+from statkit.runtime.device import device_name
+
+from .results import Result
+from .rows import Row
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
+
+
+def evaluate_row(experiment: Experiment, row: str) -> Evaluation:
+    """The row's network on the test clips. Of fused rows, the mean class probabilities."""
+    setting = experiment.setting
+    if experiment.rows[row].fuses:
+        parts = [experiment.evaluate(part) for part in experiment.rows[row].fuses]
+        logits = _fused(experiment, row, [part.logits.softmax(1) for part in parts]).log()
+        labels = torch.from_numpy(experiment.dataset.labels[experiment.split.test])
+        prec1, prec5 = precision_at_k(logits, labels)
+        return replace(
+            parts[0],
+            prec1=prec1,
+            prec5=prec5,
+            logits=logits,
+            on_actor=None,
+            in_action=None,
+            in_action_blind=None,
+        )
+    return evaluate(
+        experiment.network(row),
+        experiment.source(row),
+        experiment.store,
+        experiment.split.test,
+        precision=setting.recipe.precision,
+        flips=setting.reading.flips,
+        offsets=setting.reading.offsets,
+    )
+
+
+def measure(experiment: Experiment, row: str, runs: Sequence[dict]) -> Result:
+    """The row's line of a table.
+
+    Args:
+        runs: what was kept of the training of the row, or of each of the rows it fuses.
+    """
+    evaluation = evaluate_row(experiment, row)
+    near = neighbours(evaluation.embedding.numpy())
+    labels = experiment.dataset.labels[experiment.split.test]
+    return replace(
+        _result(experiment, row, evaluation.prec1, evaluation.prec5),
+        epochs=experiment.recipe(row).epochs,
+        seconds=round(sum(run["seconds"] for run in runs), 1),
+        device=runs[0]["device"],
+        on_actor=evaluation.on_actor and evaluation.on_actor[-1],
+        in_action=evaluation.in_action,
+        in_action_blind=evaluation.in_action_blind,
+        neighbours=round(nearest_names(near, labels), 3),
+    )
+
+
+def probe(experiment: Experiment, side: str) -> Result:
+    """A linear classifier on the frozen pretrained backbone: what a trained network must beat.
+
+    Args:
+        side: "hr" or "lr", whose pixels it sees.
+    """
+    start = time.perf_counter()
+    torch.manual_seed(experiment.seed)
+    row = "teacher" if side == "hr" else "student"
+    network = experiment.new_network(row, pretrained=experiment.setting.pretrained)
+    network.to(experiment.device)
+    source, labels, split = experiment.source(row), experiment.dataset.labels, experiment.split
+    train, test = (
+        evaluate(network, source, experiment.store, clips).features.mean(1) for clips in split
+    )
+    prec1, prec5 = linear_probe(
+        train, labels[split.train], test, labels[split.test], seed=experiment.seed
+    )
+    name = "linear_probe_hr" if side == "hr" else "linear_probe"
+    seconds = round(time.perf_counter() - start, 1)
+    seen = replace(_result(experiment, row, prec1, prec5), row=name, seconds=seconds)
+    return replace(seen, parameters=_parameters(experiment))
+
+
+def _fused(experiment: Experiment, row: str, probabilities: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Late fusion (Table 4): the weighted mean of two streams' class probabilities."""
+    streams = [experiment.rows[part].side for part in experiment.rows[row].fuses]
+    flow_weight = experiment.setting.reading.flow_weight
+    weights = [flow_weight if stream == "flow" else 1.0 for stream in streams]
+    parts = [weight * part for weight, part in zip(weights, probabilities, strict=True)]
+    return sum(parts) / sum(weights)
+
+
+def _result(experiment: Experiment, row: str, prec1: float, prec5: float) -> Result:
+    setting, frames = experiment.setting, experiment.setting.frames
+    size = frames.hr_size if experiment.rows[row].side == "hr" else frames.lr_size
+    return Result(
+        row=row,
+        backbone=setting.backbone,
+        resolution=f"{size[0]}x{size[1]}",
+        seed=experiment.seed,
+        split=setting.split,
+        prec1=round(prec1, 3),
+        prec5=round(prec5, 3),
+        epochs=0,
+        seconds=0.0,
+        device=device_name(experiment.device),
+        fingerprint=experiment.store.fingerprint,
+        labelled=setting.labelled,
+        parameters=_parameters(experiment, experiment.rows[row]),
+    )
+
+
+def _parameters(experiment: Experiment, row: Row | None = None) -> str:
+    """All that a run depends on besides its seed and the clips, as one line of JSON."""
+    made = {"dataset": experiment.dataset.name, "setting": asdict(experiment.setting)}
+    if row:
+        made["row"] = asdict(row)
+    return json.dumps(made, sort_keys=True, default=str)

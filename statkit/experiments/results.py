@@ -1,0 +1,135 @@
+"""Results files and what they add up to: means, 95 % intervals over seeds, paired differences."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from statkit.runtime.cache import write_atomically
+from statkit.shipped import SHIPPED
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run came to: one line of a results file.
+
+    prec1 and prec5 in per cent, seconds of training; on_actor is the last block's score
+    (:func:`statkit.evaluation.attention_on_actor`), in_action a share, both empty where the truth
+    is not known; neighbours is :attr:`statkit.analysis.embedding.Separation.nearest` of the test
+    clips;
+    fingerprint is that of the stored frames; table, the paper's table that the run is for;
+    labelled, clips a class with a label (all when empty); parameters, all of the setting and the
+    row as JSON.
+    """
+
+    row: str
+    backbone: str
+    resolution: str
+    seed: int
+    split: int
+    prec1: float
+    prec5: float
+    epochs: int
+    seconds: float
+    device: str
+    fingerprint: str
+    on_actor: float | None = None
+    in_action: float | None = None
+    in_action_blind: float | None = None
+    neighbours: float | None = None
+    table: str = ""
+    labelled: int | None = None
+    parameters: str = "{}"
+
+
+class Estimate(NamedTuple):
+    """A mean with its 95 % interval (Student's t over the runs; infinite for a single run)."""
+
+    mean: float
+    half_width: float
+    runs: int
+
+    def __str__(self) -> str:
+        if self.runs < 2:
+            return f"{self.mean:.1f} (one run)"
+        return f"{self.mean:.1f} ± {self.half_width:.1f}"
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and 95 % interval of independent runs."""
+    from scipy.special import stdtrit  # scipy.stats, which has it too, takes half a second more
+
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return Estimate(float(values.mean()), float("inf"), len(values))
+    spread = values.std(ddof=1) / np.sqrt(len(values))
+    half_width = stdtrit(len(values) - 1, 0.975) * spread
+    return Estimate(float(values.mean()), float(half_width), len(values))
+
+
+def values_of(
+    results: Iterable[Result], row: str, what: str = "prec1"
+) -> dict[tuple[int, int], float]:
+    """One column of one row, by (seed, split)."""
+    return {(r.seed, r.split): getattr(r, what) for r in results if r.row == row}
+
+
+def gain(results: Sequence[Result], row: str, baseline: str, what: str = "prec1") -> Estimate:
+    """Mean paired difference ``row - baseline`` over the seeds and splits that have both.
+
+    Raises:
+        ValueError: no pair.
+    """
+    ours, theirs = values_of(results, row, what), values_of(results, baseline, what)
+    pairs = sorted(ours.keys() & theirs.keys())
+    if not pairs:
+        raise ValueError(f"no seed has both {row!r} and {baseline!r}")
+    return estimate([ours[pair] - theirs[pair] for pair in pairs])
+
+
+def write_results(path: Path, results: Iterable[Result]) -> Path:
+    """Write a CSV file with one line a run."""
+    lines = [asdict(result) for result in results]
+
+    def write(target: Path) -> None:
+        with target.open("w", newline="") as file:
+            writer = csv.DictWriter(file, [f.name for f in fields(Result)])
+            writer.writeheader()
+            writer.writerows(lines)
+
+    return write_atomically(Path(path), write)
+
+
+def read_results(path: Path) -> list[Result]:
+    """The runs of a CSV file that :func:`write_results` wrote."""
+    kinds = {f.name: f.type for f in fields(Result)}
+    read = {"int": int, "float": float, "str": str}
+
+    def parse(name: str, text: str):
+        if kinds[name].endswith("| None"):
+            kind = read[kinds[name].removesuffix(" | None")]
+            return kind(text) if text else None
+        return read[kinds[name]](text)
+
+    with Path(path).open(newline="") as file:
+        return [
+            Result(**{k: parse(k, v) for k, v in line.items()}) for line in csv.DictReader(file)
+        ]
+
+
+def shipped(dataset: str, table: str) -> list[Result]:
+    """The committed runs of a table on the data set of this name; none if there are none."""
+    runs = []
+    for file in sorted(SHIPPED.glob("*.csv")):
+        runs += read_results(file)
+    return [
+        run
+        for run in runs
+        if run.table == table and json.loads(run.parameters).get("dataset") == dataset
+    ]

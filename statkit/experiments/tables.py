@@ -1,0 +1,157 @@
+"""The paper's tables as grids of runs, and their lines: ours with spread, the paper's beside it.
+
+A grid is run a seed and split at a time, so that one teacher serves all rows; what is finished is
+kept, so a grid that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .paper import paper_numbers
+from .results import Estimate, Result, estimate, gain
+from .rows import TITLES
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: means over seeds and splits with 95 % intervals, in per cent.
+
+    gain is the paired difference to the table's baseline at the same resolution; paper, the paper's
+    prec@1 on its own data, never comparable in absolute terms.
+    """
+
+    title: str
+    resolution: str
+    prec1: Estimate
+    prec5: float
+    gain: Estimate | None
+    epochs: int
+    seconds: float
+    on_actor: float | None
+    in_action: float | None
+    paper: float | None
+
+
+def lines_of(
+    results: Iterable[Result],
+    rows: Sequence[str],
+    *,
+    baseline: str = "student",
+    table: str = "3",
+    backbone: str = "resnet34",
+) -> list[Line]:
+    """Runs gathered into lines, in the order of ``rows`` and of resolutions from coarse to fine.
+
+    Args:
+        table, backbone: whose numbers of the paper to set beside ours.
+    """
+    results, numbers = list(results), paper_numbers(table, backbone)
+    lines = []
+    for row in rows:
+        here = [result for result in results if result.row == row]
+        for place in sorted({_place(result) for result in here}, key=_order):
+            same = [result for result in results if _place(result) == place]
+            runs = [result for result in same if result.row == row]
+            paired = {(r.seed, r.split) for r in same if r.row == baseline}
+            known = paired & {(r.seed, r.split) for r in runs} and row != baseline
+            resolution, labelled = place
+            lines.append(
+                Line(
+                    TITLES[row],
+                    resolution + (f", {labelled} labels a class" if labelled else ""),
+                    estimate([run.prec1 for run in runs]),
+                    float(np.mean([run.prec5 for run in runs])),
+                    gain(same, row, baseline) if known else None,
+                    runs[0].epochs,
+                    float(np.mean([run.seconds for run in runs])),
+                    _mean([run.on_actor for run in runs]),
+                    _mean([run.in_action for run in runs]),
+                    numbers.get((row, resolution), numbers.get((row, ""))),
+                )
+            )
+    return lines
+
+
+def _place(result: Result) -> tuple[str, int | None]:
+    return result.resolution, result.labelled
+
+
+def _order(place: tuple[str, int | None]) -> tuple[int, float]:
+    """From coarse to fine, from few labels to all."""
+    height, width = place[0].split("x")
+    return int(height) * int(width), place[1] or float("inf")
+
+
+HEAD = (
+    "row",
+    "resolution",
+    "prec@1",
+    "prec@5",
+    "gain",
+    "epochs",
+    "on the actor",
+    "in the action",
+    "runs",
+    "the paper",
+)
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """The lines as a Markdown table."""
+    head, *rows = _rows(lines)
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
+
+
+def latex(lines: Sequence[Line], caption: str) -> str:
+    """The lines as a LaTeX table (package ``booktabs``)."""
+    swap = {"%": r"\%", "±": r"$\pm$", "−": "$-$", "&": r"\&", "_": r"\_"}
+    rows = []
+    for cells in _rows(lines):
+        text = " & ".join(cells).replace(" & ", "\0")
+        for sign, code in swap.items():
+            text = text.replace(sign, code)
+        rows.append(text.replace("\0", " & ") + r" \\")
+    body = "\n".join(["\\toprule", rows[0], "\\midrule", *rows[1:], "\\bottomrule"])
+    columns = "ll" + "r" * (len(_rows(lines)[0]) - 2)
+    return (
+        f"\\begin{{table}}\n\\caption{{{caption}}}\n\\begin{{tabular}}{{{columns}}}\n{body}\n"
+        "\\end{tabular}\n\\end{table}\n"
+    )
+
+
+def _rows(lines: Sequence[Line]) -> list[list[str]]:
+    """Head and cells, without the columns that no line has anything for."""
+    rows = [HEAD, *(_cells(line) for line in lines)]
+    columns = list(zip(*rows, strict=True))
+    kept = [column for place, column in enumerate(columns) if place < 3 or any(column[1:])]
+    return [list(row) for row in zip(*kept, strict=True)]
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    return (
+        line.title,
+        line.resolution,
+        str(line.prec1),
+        f"{line.prec5:.1f}",
+        signed(line.gain) if line.gain else "",
+        str(line.epochs or ""),
+        "" if line.on_actor is None else f"{line.on_actor:.2f}",
+        "" if line.in_action is None else f"{line.in_action:.0%}",
+        str(line.prec1.runs),
+        "" if line.paper is None else f"{line.paper:.2f}",
+    )
+
+
+def signed(difference: Estimate) -> str:
+    """A difference with its sign, in words for tables: "+3.1 ± 1.2"."""
+    sign = "+" if difference.mean >= 0 else "−"
+    return sign + str(difference._replace(mean=abs(difference.mean)))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,0 +1,244 @@
+"""What the fixed teacher says, computed live or once and kept.
+
+Both give, for a draw, the teacher's attention maps and TAM outputs, which is all that Equations 2
+and 3 ask of it. A mirrored map is not the map of the mirrored frame, so each view is computed.
+
+Targets are kept in a folder ``targets/KEY`` of the cache: ``features.npy`` and ``map1.npy`` to
+``map4.npy``, half precision, read where they lie (memory-mapped), so that an epoch needs the memory
+of its batch, whatever the number of clips. KEY changes with all that they are made of.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from statkit.backbones import MODELS
+from statkit.data.stored import FrameStore
+from statkit.losses import pool_map
+from statkit.runtime.cache import cache_folder, fingerprint
+from statkit.runtime.device import autocast, uses_bfloat16
+from statkit.runtime.progress import progress_bar
+from statkit.sampling import Draw, look_frames
+from statkit.teacher import LiveTeacher, Target, Teacher
+
+from .runs import power_of
+
+# Raised with every change of the code that gives a teacher other targets: its networks, Equation 1,
+# the views, the frames drawn, or how targets are pooled and kept.
+VERSION = 1
+
+if TYPE_CHECKING:
+    from .experiment import Experiment
+
+
+class KeptTargets:
+    """Has looked once at all that a draw can show of its clips, every stored frame in every view
+    or a fixed look a view, and remembers, also in later processes.
+
+    Keeps half-precision unit maps, pooled to the student's map sizes, and the frame features, from
+    which the teacher's TAM answers for any K frames. For 2-D networks. A computation that was
+    killed goes on where it was; a second process that wants the same targets waits for the first.
+
+    Args:
+        teacher: whose targets to keep.
+        store: the frames that its source shows.
+        clips: int64, the clips to look at; a draw may ask for no others.
+        views: how many rows of the view table.
+        fixed: whether looks are (:class:`statkit.recipes.Recipe`); a draw must have been made so.
+        map_sizes: ``(h, w)`` of the student's four maps.
+        progress: whether to show a bar.
+
+    Raises:
+        ValueError: a 3-D teacher, no room on the disk, or, when called, frames of another look.
+    """
+
+    def __init__(
+        self,
+        teacher: LiveTeacher,
+        store: FrameStore,
+        clips: np.ndarray,
+        *,
+        views: int,
+        map_sizes: list[tuple[int, int]],
+        fixed: bool = False,
+        progress: bool = True,
+    ):
+        if teacher.network.temporal:
+            raise ValueError("targets are kept a frame at a time; use LiveTeacher for 3-D networks")
+        self.teacher, self.fixed, self.lengths = teacher, fixed, store.lengths
+        self.row = np.full(len(store.dataset), -1, np.int64)
+        self.row[clips] = np.arange(len(clips))
+        length = teacher.network.segments if fixed else store.settings.frames_per_clip
+        ends = {"features": (teacher.network.tam.features,)}
+        ends |= {f"map{block}": tuple(size) for block, size in enumerate(map_sizes, 1)}
+        shapes = {name: (views, len(clips), length, *end) for name, end in ends.items()}
+        self.folder = cache_folder("targets") / _key(teacher, store, clips, shapes, fixed)
+        if not self.folder.is_dir():
+            with FileLock(self.folder.with_name(f".{self.folder.name}.lock")):
+                if not self.folder.is_dir():
+                    self._look_at_all(clips, shapes, progress)
+        files = (self.folder / f"{name}.npy" for name in shapes)
+        self.features, *self.maps = (np.load(file, mmap_mode="r") for file in files)
+
+    def _look_at_all(self, clips: np.ndarray, shapes: dict, progress: bool) -> None:
+        work = self.folder.with_name(f".{self.folder.name}-unfinished")
+        kept, done = _open_unfinished(work, shapes)
+        views, _, length = shapes["features"][:3]
+        steps = np.array([(view, clip) for view in range(views) for clip in clips])
+        per_batch = max(1, 256 // length)
+        bar = progress_bar(
+            label="teacher targets", total=len(steps), initial=int(done[0]), show=progress
+        )
+        for start in range(int(done[0]), len(steps), per_batch):
+            chunk = steps[start : start + per_batch]
+            at = chunk[:, 0], self.row[chunk[:, 1]]
+            groups = np.stack([self._frames(length, *one) for one in chunk])
+            found = _look(self.teacher, chunk, groups, [shape[2:] for shape in shapes.values()])
+            for array, values in zip(kept, found, strict=True):
+                array[at] = values
+                array.flush()
+            done[0] = start + len(chunk)
+            done.flush()
+            bar.update(len(chunk))
+        bar.close()
+        del kept, array, done  # Windows does not move a folder with open files
+        work.rename(self.folder)
+
+    def _frames(self, length: int, view: int, clip: int) -> np.ndarray:
+        """int64 ``[n, K, 1]``: the frames of a clip to be looked at in a view, K at a time, as the
+        network takes them; which it takes together does not matter for a frame's map and feature.
+        """
+        segments = self.teacher.network.segments
+        if self.fixed:
+            return look_frames(self.lengths[clip], segments, 1, view)[None]
+        frames = np.arange(-(-length // segments) * segments).clip(max=length - 1)
+        return frames.reshape(-1, segments, 1)
+
+    def _places(self, draw: Draw) -> np.ndarray:
+        """Where among a clip's kept frames the drawn ones are, for each interval."""
+        if not self.fixed:
+            return draw.frames[..., 0]
+        segments = draw.frames.shape[1]
+        lengths = self.lengths[draw.clips]
+        looks = [look_frames(n, segments, 1, v) for n, v in zip(lengths, draw.views, strict=True)]
+        if not np.array_equal(np.stack(looks), draw.frames):
+            raise ValueError("targets of fixed looks were asked for other frames: draw fixed looks")
+        return np.arange(segments)[None]
+
+    @torch.no_grad()
+    def __call__(self, draw: Draw) -> Target:
+        device = self.teacher.device
+        at = draw.views[:, None], self.row[draw.clips][:, None], self._places(draw)
+        features, *maps = (
+            torch.from_numpy(kept[at]).to(device).float() for kept in (self.features, *self.maps)
+        )
+        logits, tam, _ = self.teacher.network.video_level(features)
+        return Target(tuple(values.flatten(0, 1) for values in maps), tam, logits)
+
+
+@torch.no_grad()
+def _look(
+    teacher: LiveTeacher, chunk: np.ndarray, groups: np.ndarray, shapes: list
+) -> list[np.ndarray]:
+    """float16 features ``[n, T, C]`` and four unit maps ``[n, T, h, w]`` of n (view, clip); groups
+    int64 ``[n, groups, K, 1]`` says in which frames, shapes are ``[T, ...]`` of each."""
+    network, length = teacher.network, shapes[0][0]
+    view, clip = (np.repeat(column, groups.shape[1]) for column in chunk.T)
+    draw = Draw(clip, groups.reshape(-1, *groups.shape[2:]), view)
+    pixels = teacher.source.pixels(draw, temporal=False, device=teacher.device)
+    with autocast(teacher.device, teacher.precision):
+        output = network(pixels)
+    found = [output.features.flatten(0, 1)]
+    for values, (_, *size) in zip(output.attention_maps, shapes[1:], strict=True):
+        pooled = pool_map(values, size)
+        found.append(torch.nn.functional.normalize(pooled.flatten(1), dim=1).view_as(pooled))
+    clips = (values.unflatten(0, (len(chunk), -1))[:, :length] for values in found)
+    return [values.to("cpu", torch.float16).numpy() for values in clips]
+
+
+def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memmap]:
+    """The arrays of a computation under way, new or as a killed one left them, and how many
+    (view, clip) are done."""
+    files = [work / f"{name}.npy" for name in shapes]
+    done = work / "done.npy"
+    if not done.is_file():
+        shutil.rmtree(work, ignore_errors=True)
+        needed = 2 * sum(int(np.prod(shape)) for shape in shapes.values())
+        free = shutil.disk_usage(work.parent).free
+        if needed > free:
+            raise ValueError(
+                f"the teacher's targets take {needed / 1e9:.1f} GB and {work.parent} has "
+                f"{free / 1e9:.1f} GB free; set STATKIT_CACHE to a folder on a larger disk, "
+                "or look live (live_teacher)"
+            )
+        work.mkdir()
+        for file, shape in zip(files, shapes.values(), strict=True):
+            np.lib.format.open_memmap(file, "w+", np.float16, shape).flush()
+        np.lib.format.open_memmap(done, "w+", np.int64, (1,)).flush()
+    return [np.load(file, mmap_mode="r+") for file in files], np.load(done, mmap_mode="r+")
+
+
+def _key(
+    teacher: LiveTeacher, store: FrameStore, clips: np.ndarray, shapes: dict, fixed: bool
+) -> str:
+    network, weights = teacher.network, hashlib.sha256()
+    for name, values in network.state_dict().items():
+        weights.update(name.encode() + values.cpu().numpy().tobytes())
+    half = uses_bfloat16(teacher.device, teacher.precision)
+    made_of = [str(network), network.power, network.channels, weights.hexdigest()]
+    made_of += [teacher.source.size, half, teacher.device.type]
+    made_of += [store.dataset.fingerprint, store.settings.hr_side(), clips.tolist(), shapes]
+    made_of += [fixed, VERSION, torch.__version__]
+    return fingerprint(made_of)
+
+
+def teacher_for(experiment: Experiment, row: str, sizes: list[tuple[int, int]]) -> Teacher:
+    """The fixed teacher as a source of targets for a row.
+
+    Kept where that is less work than looking again for each of a table's three transfer rows; a 3-D
+    network always looks again.
+    """
+    recipe = experiment.recipe(row)
+    store, clips = (
+        (experiment.store, experiment.split.train)
+        if experiment.rows[row].labelled
+        else experiment.pool
+    )
+    network = copy.copy(experiment.network("teacher"))
+    network.power = power_of(experiment.rows[row], experiment.setting)
+    live = LiveTeacher(network, experiment.source("teacher", store), precision=recipe.precision)
+    fixed = recipe.looks == "fixed"
+    frames_kept = recipe.views * (network.segments if fixed else store.settings.frames_per_clip)
+    epochs = experiment.setting.recipe.epochs
+    too_many = frames_kept > 3 * epochs * network.segments
+    if experiment.live_teacher or network.temporal or too_many:
+        return live
+    return KeptTargets(
+        live,
+        store,
+        clips,
+        views=recipe.views,
+        map_sizes=sizes,
+        fixed=fixed,
+        progress=experiment.progress,
+    )
+
+
+def map_sizes(experiment: Experiment, row: str) -> list[tuple[int, int]]:
+    """Height and width of the student's four maps, or of the teacher's where the student's are
+    brought to them (without the time axis of a 3-D network)."""
+    network = experiment.new_network(row).eval()
+    frames = (MODELS[network.name].frames_per_segment,) if network.temporal else ()
+    upsampled = experiment.setting.reading.sizes == "upsample"
+    size = experiment.source("teacher" if upsampled else row).size
+    with torch.no_grad():
+        output = network(torch.zeros(1, network.segments, 3, *frames, *size))
+    return [tuple(values.shape[-2:]) for values in output.attention_maps]

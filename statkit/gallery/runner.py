@@ -1,0 +1,221 @@
+"""Notebooks run headless with papermill, each drawing its own figures."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import nbformat
+from nbformat import NotebookNode
+
+from statkit.runtime.processes import process_pool
+from statkit.runtime.progress import HEADLESS
+from statkit.widgets.explorer import ERROR_CLASS
+
+from .save import NOTEBOOK, save_text
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+MOST_WORKERS = 4  # each holds a kernel with its clips and networks, about 1.5 GB
+TIMEOUT = 3600  # seconds a cell may take
+
+
+class NotebookError(ValueError):
+    """A notebook that was not run, or did not end well; the message says which and why."""
+
+
+def notebook_parameters(notebook: Path) -> dict[str, str]:
+    """Names in the notebook's tagged cell, each with its default as written."""
+    import papermill
+
+    inferred = papermill.inspect_notebook(str(notebook))
+    return {name: entry["default"] for name, entry in inferred.items()}
+
+
+def run_notebooks(
+    notebooks: Sequence[Path],
+    figures: Path,
+    parameters: dict | None = None,
+    *,
+    workers: int | None = None,
+) -> None:
+    """Run notebooks headless with papermill; executed copies go to ``figures/notebooks``.
+
+    A parameter goes to those notebooks that have it. Every control is moved to its ends on the
+    way. The first notebook that trains runs alone, on all cores: the others want its networks.
+    These run side by side, each with its share of the cores.
+
+    Raises:
+        NotebookError: a parameter that none of them has (before anything runs), a cell that
+            failed, or a control whose drawing failed; the others are run to their end first.
+    """
+    known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
+    jobs = _jobs(known, figures, dict(parameters or {}))
+    first = [job for job in jobs if "epochs" in known[job.notebook]][:1]
+    rest = [job for job in reversed(jobs) if job not in first]  # later lessons train longer
+    cores = os.cpu_count() or 1
+    workers = max(1, min(workers or min(cores, MOST_WORKERS), len(rest)))
+    failures = [*_run_all(first, 1, cores), *_run_all(rest, workers, max(1, cores // workers))]
+    if failures:
+        raise NotebookError("\n".join(failures))
+
+
+def sweep_notebooks(
+    notebooks: Sequence[Path],
+    figures: Path,
+    parameters: dict,
+    sweep: tuple[str, Sequence],
+    executor: Executor,
+    *,
+    threads: int = 1,
+) -> None:
+    """Run notebooks once for each value of one parameter, on the workers of a process pool or a
+    Dask cluster that see the same files. Each value has a folder ``NAME-VALUE`` in ``figures``.
+
+    Args:
+        sweep: the parameter's name and its values.
+        threads: of each notebook.
+
+    Raises:
+        NotebookError: as in :func:`run_notebooks`.
+    """
+    known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
+    name, values = sweep
+    jobs = [
+        job
+        for value in values
+        for job in _jobs(known, figures / f"{name}-{value}", {**parameters, name: value})
+    ]
+    if failures := list(_run_on(executor, jobs, threads)):
+        raise NotebookError("\n".join(failures))
+
+
+def _jobs(known: dict[Path, dict], figures: Path, parameters: dict) -> list[Job]:
+    """A job a notebook, with those parameters that it has; NotebookError if none has one."""
+    every = sorted({name for names in known.values() for name in names})
+    unknown = sorted(set(parameters) - set(every))
+    if unknown:
+        raise NotebookError(
+            f"no notebook has a parameter {', '.join(unknown)}; there are {', '.join(every)}"
+        )
+    common = {**parameters, "figures": str(figures.resolve())}
+    return [
+        Job(
+            nb,
+            figures.resolve() / "notebooks" / nb.name,
+            {k: v for k, v in common.items() if k in names},
+        )
+        for nb, names in known.items()
+    ]
+
+
+class Said:
+    """A file that puts a notebook's number before each line: several speak at a time."""
+
+    def __init__(self, notebook: Path, file: TextIO):
+        self.start, self.file = f"{notebook.name[:2]} | ", file
+
+    def write(self, text: str) -> None:
+        lines = text.replace("\r", "\n").splitlines()
+        self.file.write("".join(f"{self.start}{line}\n" for line in lines if line.strip()))
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook, where its executed copy goes, and the parameters it is given."""
+
+    notebook: Path
+    output: Path
+    parameters: dict
+
+
+def _run_all(jobs: Sequence[Job], workers: int, threads: int) -> Iterable[str]:
+    with process_pool(workers) as pool:
+        yield from _run_on(pool, jobs, threads)
+
+
+def _run_on(pool: Executor, jobs: Sequence[Job], threads: int) -> Iterable[str]:
+    running = [(pool.submit(_run_one, job, threads), job) for job in jobs]
+    for future, job in running:
+        try:
+            problems, seconds = future.result()
+        except Exception as error:  # papermill's own errors, and a kernel that died
+            problems, seconds = [str(error).strip() or type(error).__name__], None
+        took = f" ({seconds:.0f} s)" if seconds is not None else ""
+        print(f"{job.notebook.name}: {'failed' if problems else 'done'}{took}", flush=True)
+        yield from (f"{job.notebook.name}: {problem}" for problem in problems)
+
+
+def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
+    import papermill
+    from traitlets.config import Config
+
+    os.environ |= {
+        HEADLESS: "1",
+        "OMP_NUM_THREADS": str(threads),
+        NOTEBOOK: str(job.notebook),
+    }
+    print(f"{job.notebook.name}: running", flush=True)
+    start = time.perf_counter()
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="statkit-") as sockets:
+            # Over TCP, kernels warn that others can listen. Without a name of its own, a kernel's
+            # local socket has the name of every other's that starts in the same folder.
+            local = {"transport": "ipc", "ip": f"{sockets}/kernel"} if os.name == "posix" else {}
+            executed = papermill.execute_notebook(
+                str(job.notebook),
+                str(job.output),
+                job.parameters,
+                kernel_name="python3",
+                cwd=str(job.notebook.parent),
+                execution_timeout=TIMEOUT,
+                progress_bar=False,
+                log_output=True,
+                stdout_file=Said(job.notebook, sys.stdout),
+                stderr_file=Said(job.notebook, sys.stderr),
+                config=Config({"KernelManager": local}),
+            )
+    finally:  # a notebook that failed is looked at, too
+        if job.output.is_file():
+            kept = without_widgets(nbformat.read(job.output, as_version=4))
+            save_text(job.output, nbformat.writes(kept))
+    return callback_errors(executed), time.perf_counter() - start
+
+
+def without_widgets(notebook: NotebookNode) -> NotebookNode:
+    """A copy of an executed notebook without the state of its widgets, which only a kernel can
+    move: their pictures stay, and of the controls what they said."""
+    kept = deepcopy(notebook)
+    kept.metadata.pop("widgets", None)
+    for cell in kept.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
+    return kept
+
+
+def callback_errors(notebook) -> list[str]:
+    """What went wrong inside widget callbacks: papermill itself looks at cells only."""
+    found = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            html = "".join(output.get("data", {}).get("text/html", ""))
+            if ERROR_CLASS in html:
+                found.append(f"a control's drawing failed: {html}")
+    widgets = notebook.metadata.get("widgets", {})
+    state = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    for model in state.values():
+        for output in model.get("state", {}).get("outputs", []):
+            if output.get("output_type") == "error":
+                found.append(f"a callback failed: {output.get('ename')}: {output.get('evalue')}")
+    return found

@@ -1,0 +1,78 @@
+"""Where figures end up, with all that is needed to draw them again."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from statkit.data.clips import VideoDataset
+from statkit.runtime.cache import write_atomically
+
+PACKAGES = ("statkit", "torch", "torchvision", "numpy", "matplotlib", "decord", "av")
+NOTEBOOK = "JPY_SESSION_NAME"  # where Jupyter tells a kernel its notebook; the runner does too
+
+
+def save_figure(
+    figure: Figure,
+    name: str,
+    *,
+    parameters: dict,
+    dataset: VideoDataset,
+    folder: str | Path = "figures",
+    seed: int | None = None,
+    caption: str = "",
+) -> Path:
+    """Write ``name`` .png, .pdf, .npz (the arrays it shows) and .json (how it was made).
+
+    Args:
+        figure: from a ``draw_`` function.
+        parameters: the values it was drawn with: a reader who sets the controls to them gets it.
+        dataset: the clips it shows; its sidecar says so where they are generated.
+        caption: which figure of the paper it is and what to look for; for the book's first page.
+
+    Returns:
+        The path of the PNG file.
+    """
+    folder = Path(folder)
+    png = folder / f"{name}.png"
+    made = {
+        "figure": name,
+        "parameters": parameters,
+        "seed": seed,
+        "dataset": dataset.name,
+        "data_fingerprint": dataset.fingerprint,
+        "clips": "generated clips" if dataset.generated else "real clips",
+        "caption": caption,
+        "notebook": Path(os.environ.get(NOTEBOOK, "")).name,
+        "alt": figure.alt,
+        "versions": versions(),
+    }
+    write_atomically(png, lambda path: figure.savefig(path, dpi=150))
+    write_atomically(
+        png.with_suffix(".pdf"), lambda path: figure.savefig(path, metadata={"CreationDate": None})
+    )
+    write_atomically(png.with_suffix(".npz"), lambda path: np.savez(path, **figure.shown))
+    save_text(png.with_suffix(".json"), json.dumps(made, indent=1, default=str) + "\n")
+    return png
+
+
+def save_text(path: str | Path, text: str) -> Path:
+    """Write a text file (a table, a sidecar) whole or not at all."""
+    return write_atomically(Path(path), lambda target: target.write_text(text, encoding="utf-8"))
+
+
+def versions() -> dict[str, str]:
+    """Python, platform and the packages that decide numbers."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,42 @@
+"""Where made things are kept, under names that change with all that made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def cache_folder(*parts: str) -> Path:
+    """A folder (made if need be) under ``$STATKIT_CACHE``, or ``cache/`` in the checkout, or
+    ``~/.cache/statkit`` where the package is not run from a checkout."""
+    in_checkout = (REPOSITORY / "pyproject.toml").is_file()
+    default = REPOSITORY / "cache" if in_checkout else Path.home() / ".cache" / "statkit"
+    folder = Path(os.environ.get("STATKIT_CACHE", default)).joinpath(*parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def fingerprint(value: object) -> str:
+    """16 hexadecimal digits that change with any part of a value made of plain types."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
+    """Call ``write`` on a temporary file beside ``path``, then move it there in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        write(Path(name))
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path

@@ -1,0 +1,92 @@
+"""Where to compute and how precisely: decided here and nowhere else."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import torch
+
+from .distributed import own_device
+from .processes import processes
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """A torch device by name; "auto" takes a CUDA GPU, else Apple's MPS, else the CPU. Of several
+    processes that train together each has the device that their launcher gave it.
+
+    Raises:
+        ValueError: a device that this machine does not have, or not the launcher's.
+    """
+    own = own_device()
+    if own is not None:
+        if name != "auto" and torch.device(name).type != own.type:
+            raise ValueError(f"the launcher gave this process {own}; leave --device {name} out")
+        return own
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("no CUDA GPU is available here; use --device cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("Apple's MPS is not available here; use --device cpu")
+    return device
+
+
+def autocast(
+    device: torch.device, precision: str = "auto", *, temporal: bool = False
+) -> torch.autocast:
+    """Mixed precision where it helps, see :func:`uses_bfloat16`.
+
+    The attention maps and the losses are computed in float32 either way; and so are 3-D networks
+    (``temporal``) on the CPU: there PyTorch 2.15's bfloat16 gradient of a convolution over two time
+    steps, which five frames come to in the third block, is whatever lay in memory.
+    """
+    enabled = uses_bfloat16(device, precision) and not (temporal and device.type == "cpu")
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+
+
+def through(block: torch.nn.Module, values: torch.Tensor) -> torch.Tensor:
+    """``block(values)``; on the CPU in float32 if the values ``[N, C, ...]`` are a single pixel,
+    for PyTorch 2.15's bfloat16 gradient of a convolution that strides over it is whatever lay in
+    memory."""
+    if values.device.type == "cpu" and values.shape[2:].numel() == 1:
+        with torch.autocast("cpu", enabled=False):
+            return block(values.float())
+    return block(values)
+
+
+def uses_bfloat16(device: torch.device, precision: str = "auto") -> bool:
+    """Whether networks run in bfloat16: "auto" does on GPUs and CPUs that have units for it (AMX,
+    AVX-512), and stays with float32 elsewhere."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision {precision!r} is not one of {PRECISIONS}")
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def device_name(device: torch.device) -> str:
+    """What to write beside a number: the GPU's name, or the processor's with its threads; and how
+    many of them, where several processes train together."""
+    several = f"{processes()} x " if processes() > 1 else ""
+    if device.type == "cuda":
+        return several + torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"{several}{_processor()}, {torch.get_num_threads()} threads"
+    return "mps"
+
+
+def _processor() -> str:
+    """Linux tells it in a file only."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,164 @@
+"""One training by several processes, on several GPUs or machines, started by Hugging Face
+Accelerate: each draws the same batch and takes its slice, and what all of them do together in a
+step is what one process does with the whole batch.
+
+A process that no launcher started is alone: then nothing here changes anything, and Accelerate is
+not imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .processes import processes
+
+LONGEST_WAIT = timedelta(hours=12)  # for a main process that evaluates or waits for a lock
+
+
+def own_device() -> torch.device | None:
+    """The device that the launcher gave this process; None for a process alone."""
+    return _team().device if processes() > 1 else None
+
+
+def main_says(value):
+    """The main process's value, on all of them: what they agree on before they part ways."""
+    if processes() == 1:
+        return value
+    from accelerate.utils import broadcast_object_list
+
+    _team()
+    return broadcast_object_list([value])[0]
+
+
+def main_first():
+    """A block that the others enter when the main process has left it."""
+    return _team().main_process_first() if processes() > 1 else nullcontext()
+
+
+def wait() -> None:
+    """Until all are here."""
+    if processes() > 1:
+        _team().wait_for_everyone()
+
+
+def local_shard(batch: NamedTuple) -> tuple[NamedTuple, float | None]:
+    """This process's part of a batch, and its share of it; the whole batch and None alone.
+
+    Of a batch with fewer clips than there are processes, each takes all.
+    """
+    count, size = processes(), len(batch[0])
+    if count == 1:
+        return batch, None
+    if size < count:
+        return batch, 1 / count
+    mine = np.array_split(np.arange(size), count)[_team().process_index]
+    return type(batch)(*(values[mine] for values in batch)), len(mine) / size
+
+
+def backward(total: Tensor, network: nn.Module, share: float | None) -> None:
+    """Leave on every process the gradients of the whole batch's loss.
+
+    Args:
+        total: the loss of this process's slice, a mean over its samples.
+        share: of the slice in the batch. All of Equation 4 is a mean over samples, so the shares'
+            weighted sum of slices is the batch's loss, exactly, however unequal they are.
+    """
+    if share is None:
+        total.backward()
+        return
+    (share * total).backward()
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    whole = _sum(torch.cat([gradient.flatten() for gradient in gradients]))
+    sizes = [gradient.numel() for gradient in gradients]
+    for gradient, values in zip(gradients, whole.split(sizes), strict=True):
+        gradient.copy_(values.view(gradient.shape))
+
+
+def of_batches(values: Tensor, shares: list[float | None]) -> Tensor:
+    """Means over this process's slices ``[steps, n]`` -> means over the whole batches."""
+    if processes() == 1:
+        return values
+    return _sum(values * values.new_tensor(shares)[:, None])
+
+
+def start_alike(network: nn.Module) -> None:
+    """All have the main process's weights."""
+    if processes() > 1:
+        from accelerate.utils import broadcast
+
+        _team()
+        broadcast(network.state_dict())
+
+
+@contextmanager
+def whole_batch_statistics(network: nn.Module, share: float | None) -> Iterator[None]:
+    """Batch normalisation that is not frozen takes its statistics from the whole batch, as torch's
+    SyncBatchNorm does, but not on GPUs alone."""
+    if share is None:
+        yield
+        return
+    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]
+    for layer in layers:
+        layer.forward = partial(_normalise, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _team():
+    """Accelerate's view of the processes; the first call connects them."""
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        missing = 'processes that train together need Accelerate: pip install "statkit[cluster]"'
+        raise ValueError(missing) from error
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    return PartialState(cpu=asked or not torch.cuda.is_available(), timeout=LONGEST_WAIT)
+
+
+def _sum(values: Tensor) -> Tensor:
+    from accelerate.utils import reduce
+
+    return reduce(values, "sum")
+
+
+class _SumOfAll(torch.autograd.Function):
+    """A sum over processes whose gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(_, values: Tensor) -> Tensor:
+        return _sum(values.contiguous())
+
+    @staticmethod
+    def backward(_, gradient: Tensor) -> Tensor:
+        return _sum(gradient.contiguous())
+
+
+def _normalise(layer: _BatchNorm, values: Tensor) -> Tensor:
+    """What ``layer`` does, with mean and variance over the clips of all processes."""
+    if not layer.training:
+        return type(layer).forward(layer, values)
+    axes, shape = [0, *range(2, values.ndim)], (1, -1) + (1,) * (values.ndim - 2)
+    precise = values.float()
+    count = _sum(precise.new_tensor(values.numel() / values.shape[1]))
+    mean = _SumOfAll.apply(precise.sum(axes)) / count
+    centred = precise - mean.view(shape)
+    variance = _SumOfAll.apply(centred.square().sum(axes)) / count
+    with torch.no_grad():
+        layer.num_batches_tracked += 1
+        layer.running_mean.lerp_(mean, layer.momentum)
+        layer.running_var.lerp_(variance * count / (count - 1), layer.momentum)
+    scale = layer.weight * (variance + layer.eps).rsqrt()
+    return (centred * scale.view(shape) + layer.bias.view(shape)).to(values.dtype)

@@ -1,0 +1,6 @@
+"""Sliders and live pictures for the notebooks."""
+
+from .controls import Choice, Shares, Slider, Toggle
+from .explorer import Explorer, explore
+
+__all__ = ["Choice", "Explorer", "Shares", "Slider", "Toggle", "explore"]

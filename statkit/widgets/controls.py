@@ -1,0 +1,152 @@
+"""The one way to sliders: pure ``draw(**values) -> Figure`` below, named controls above.
+
+The picture lives in a display handle that is updated in place: no flicker, nothing stacked, and
+the executed notebook keeps the last picture. Nothing here trains or decodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ipywidgets
+import numpy as np
+import traitlets
+
+LOOK = {"style": {"description_width": "14em"}, "layout": {"width": "34em"}}
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number: least, greatest and first value, step, and the words beside it with the unit."""
+
+    label: str
+    least: float
+    greatest: float
+    value: float
+    step: float = 1
+
+    def widget(self) -> ipywidgets.Widget:
+        whole = all(isinstance(n, int) for n in (self.least, self.greatest, self.value, self.step))
+        kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+        return kind(
+            value=self.value,
+            min=self.least,
+            max=self.greatest,
+            step=self.step,
+            description=self.label,
+            **LOOK,
+        )
+
+    def ends(self) -> tuple:
+        return (self.least, self.greatest)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few named values: buttons, because JupyterLab takes the arrow keys of a list away
+    to walk through cells."""
+
+    label: str
+    options: Sequence
+    value: object
+
+    def widget(self) -> ipywidgets.Widget:
+        return ipywidgets.ToggleButtons(
+            options=list(self.options),
+            value=self.value,
+            description=self.label,
+            style={**LOOK["style"], "button_width": "auto"},
+        )
+
+    def ends(self) -> tuple:
+        values = [o[1] if isinstance(o, tuple) else o for o in self.options]
+        return (values[0], values[-1])
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """Yes or no."""
+
+    label: str
+    value: bool
+
+    def widget(self) -> ipywidgets.Widget:
+        return ipywidgets.Checkbox(value=self.value, description=self.label, **LOOK)
+
+    def ends(self) -> tuple:
+        return (not self.value, self.value)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Numbers that always sum to 1; moving one scales the others. The drawing gets a tuple.
+
+    Args:
+        labels: one for each number.
+        value: not negative and not all 0; scaled to sum to 1.
+    """
+
+    labels: Sequence[str]
+    value: Sequence[float]
+
+    def __post_init__(self):
+        fit = len(self.value) == len(self.labels) > 1
+        if not fit or min(self.value) < 0 or sum(self.value) <= 0:
+            raise ValueError(
+                f"shares are {len(self.labels)} numbers, none negative, not all 0; "
+                f"got {list(self.value)}"
+            )
+        object.__setattr__(self, "value", tuple(v / sum(self.value) for v in self.value))
+
+    def widget(self) -> ipywidgets.Widget:
+        return _SharesBox(self.labels, self.value)
+
+    def ends(self) -> tuple:
+        whole = np.eye(len(self.labels))
+        return (tuple(whole[0].tolist()), tuple(whole[-1].tolist()))
+
+
+class _SharesBox(ipywidgets.VBox):
+    """Sliders under one value, a tuple that sums to 1."""
+
+    STEP = 0.01
+    value = traitlets.Tuple()
+
+    def __init__(self, labels: Sequence[str], value: tuple[float, ...]):
+        self.sliders = [
+            ipywidgets.FloatSlider(value=share, max=1, step=self.STEP, description=label, **LOOK)
+            for label, share in zip(labels, value, strict=True)
+        ]
+        super().__init__(self.sliders, value=value)
+        self._settling = False
+        for slider in self.sliders:
+            slider.observe(self._moved, "value")
+
+    def _moved(self, change) -> None:
+        moved = self.sliders.index(change["owner"])
+        # A browser rounds what it is given to whole steps and says so: nobody moved anything.
+        rounded = abs(change["new"] - self.value[moved]) < self.STEP / 2
+        if not self._settling and not rounded:
+            self.value = rescale(self.value, moved, change["new"])
+
+    @traitlets.observe("value")
+    def _settle(self, _change) -> None:
+        if not hasattr(self, "_settling"):  # still being made
+            return
+        self._settling = True
+        for slider, share in zip(self.sliders, self.value, strict=True):
+            slider.value = share
+        self._settling = False
+
+
+def rescale(shares: Sequence[float], moved: int, to: float) -> tuple[float, ...]:
+    """One share set, the others scaled so that all sum to 1; equal where all others were 0."""
+    others = [0.0 if i == moved else share for i, share in enumerate(shares)]
+    if sum(others) <= 0:
+        others = [float(i != moved) for i in range(len(shares))]
+    left = (1 - to) / sum(others)
+    return tuple(to if i == moved else left * share for i, share in enumerate(others))
+
+
+Control = Slider | Choice | Toggle | Shares

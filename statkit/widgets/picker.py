@@ -1,0 +1,134 @@
+"""A control that chooses a video file: uploaded in the browser, or named by its path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from statkit.data.frames import FrameSettings
+from statkit.data.own_clip import MOST_BYTES, OwnClip, check_bytes, read_bytes, read_clip
+from statkit.runtime.progress import HEADLESS
+from statkit.video.film import VideoError
+
+from .explorer import ERROR_CLASS
+
+SUFFIXES = ".mp4,.avi,.mov,.mkv,.webm,.m4v,.mpg,.mpeg"
+
+
+class FileButton(anywidget.AnyWidget):
+    """Chooses a file in the browser and calls ``received(name, size, content)``; the content is
+    None of a file above ``limit``, which was not sent. The browser's half is ``upload.js``."""
+
+    _esm = Path(__file__).with_name("upload.js")
+    accept = traitlets.Unicode(SUFFIXES).tag(sync=True)
+    limit = traitlets.Int(MOST_BYTES).tag(sync=True)
+
+    def __init__(self, received: Callable[[str, int, bytes | None], None]):
+        super().__init__()
+        self.received, self._parts = received, bytearray()
+        self.on_msg(self._part)
+
+    def _part(self, _widget, about: dict, buffers: list) -> None:
+        if about.get("at") == 0:
+            self._parts = bytearray()
+        for part in buffers:
+            self._parts += part
+        if about["last"]:
+            content, self._parts = bytes(self._parts), bytearray()
+            self.received(about["name"], about["size"], content if buffers else None)
+
+
+class PickerBox(ipywidgets.VBox):
+    """Upload button, path and a line that says what was read; ``value`` is the clip.
+
+    A file that cannot be read leaves the clip as it was, and the line says why.
+    """
+
+    description = "Clip"
+    value = traitlets.Any()
+
+    def __init__(self, clip: OwnClip, settings: FrameSettings | None = None):
+        self.settings = settings
+        self.upload = FileButton(self.receive)
+        self.path = ipywidgets.Text(
+            placeholder="or the path of a file on this machine, then Enter",
+            continuous_update=False,
+            layout={"width": "28em"},
+        )
+        self.words = ipywidgets.HTML()
+        super().__init__([ipywidgets.HBox([self.upload, self.path]), self.words])
+        self._take(lambda: clip)
+        self.path.observe(self._named, "value")
+
+    @property
+    def label(self) -> str:
+        """What a viewer without a kernel is told."""
+        return self.value.name
+
+    def receive(self, name: str, size: int, content: bytes | None) -> None:
+        """What the upload button does with a file; without content it was too large to send."""
+
+        def read() -> OwnClip:
+            check_bytes(name, size)
+            if content is None or len(content) != size:
+                arrived = len(content or b"")
+                raise VideoError(f"{name}: {arrived} of {size} bytes arrived; choose it again")
+            return read_bytes(content, name, self.settings)
+
+        self._take(read)
+
+    def _named(self, change) -> None:
+        if change.new.strip():
+            self._take(lambda: read_clip(change.new.strip(), self.settings))
+
+    def _take(self, read: Callable[[], OwnClip]) -> None:
+        try:
+            clip = read()
+        except Exception as error:  # the kernel lives on and the reader is told
+            told = escape(str(error) or type(error).__name__)
+            self.words.value = f'<p class="{ERROR_CLASS}" style="color:#b00">{told}</p>'
+            if os.environ.get(HEADLESS):
+                raise
+            return
+        self.words.value = f"<p><b>{escape(clip.name)}</b>: {escape(clip.info)}</p>"
+        self.value = clip
+
+
+class ClipChoice:
+    """A control for :func:`statkit.widgets.explorer.explore`: which clip. All pictures that are
+    drawn with
+    the same ``ClipChoice`` show the same clip.
+
+    Args:
+        path: the first clip; nothing for the spare.
+        spare: what to show until a file can be read.
+        settings: how clips are read, see :func:`statkit.data.own_clip.read_clip`.
+    """
+
+    def __init__(self, path: str | Path, spare: Path, settings: FrameSettings | None = None):
+        self.file = Path(path or spare)
+        self.box = PickerBox(read_clip(spare, settings), settings)
+        if path:
+            self.box.path.value = str(path)
+
+    @property
+    def value(self) -> OwnClip:
+        return self.box.value
+
+    def widget(self) -> PickerBox:
+        return self.box
+
+    def ends(self) -> tuple[OwnClip, OwnClip]:
+        """The first clip by either door: as an upload, and by its path."""
+        content = self.file.read_bytes()
+        self.box.receive(self.file.name, len(content), content)
+        uploaded = self.box.value
+        self.box.path.value = ""
+        self.box.path.value = str(self.file)
+        return uploaded, self.box.value

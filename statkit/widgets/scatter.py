@@ -1,0 +1,128 @@
+"""Points that show their clip: several t-SNE pictures side by side in the notebook, the clip under
+the pointer marked in all of them. The browser's half is ``scatter.js``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+from IPython.display import display
+from PIL import Image
+
+from statkit.plots.embeddings import class_style
+from statkit.runtime.progress import HEADLESS
+
+
+class ClipScatter(anywidget.AnyWidget):
+    """``chosen`` is the number of the point under the pointer, or -1; arrow keys step through.
+
+    Clips are sent one at a time when they are asked for and none is kept in the notebook: set
+    ``chosen`` to -1 to clear the last.
+    """
+
+    _esm = Path(__file__).with_name("scatter.js")
+    titles = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    labels = traitlets.List(traitlets.Int()).tag(sync=True)
+    maps = traitlets.Bytes().tag(sync=True)
+    chosen = traitlets.Int(-1).tag(sync=True)
+    words = traitlets.Unicode().tag(sync=True)
+    picture = traitlets.Bytes().tag(sync=True)
+
+    def __init__(
+        self,
+        maps: Sequence[np.ndarray],
+        titles: Sequence[str],
+        labels: np.ndarray,
+        classes: Sequence[str],
+        show: Callable[[int], np.ndarray],
+        tell: Callable[[int], str],
+    ):
+        """
+        Args:
+            maps: float ``[N, 2]`` each.
+            titles: one a map.
+            labels: int ``[N]``.
+            show: number of a point -> uint8 ``[H, W, 3]``, its clip.
+            tell: number of a point -> words about it.
+        """
+        self.show, self.tell = show, tell
+        self.error: Exception | None = None
+        super().__init__(
+            titles=list(titles),
+            labels=[int(label) for label in labels],
+            colours=[class_style(label)[0] for label in range(len(classes))],
+            maps=packed(maps),
+        )
+        self.observe(self._chosen, "chosen")
+
+    def move(self, maps: Sequence[np.ndarray]) -> None:
+        """Put the same points elsewhere."""
+        self.maps = packed(maps)
+
+    def check(self) -> None:
+        """Point at the first and the last clip and away; raise what went wrong."""
+        for chosen in (0, len(self.labels) - 1, -1):
+            self.chosen = chosen
+            if self.error:
+                raise self.error
+
+    def _chosen(self, change) -> None:
+        self.error = None
+        try:
+            words, picture = "", b""
+            if change.new >= 0:
+                words, picture = self.tell(change.new), as_png(self.show(change.new))
+        except Exception as error:  # the kernel lives on and the reader is told
+            self.error = error
+            words = f"Cannot show this clip: {error}"
+        with self.hold_sync():
+            self.words, self.picture = words, picture
+
+
+def show_scatter(*args, **options) -> ClipScatter:
+    """Display a :class:`ClipScatter`; headless runs also point at its ends."""
+    scatter = ClipScatter(*args, **options)
+    display(scatter)
+    if os.environ.get(HEADLESS):
+        scatter.check()
+    return scatter
+
+
+def packed(maps: Sequence[np.ndarray]) -> bytes:
+    """Maps ``[N, 2]``, each brought to 0..1 with its proportions kept, as float32 bytes."""
+    unit = []
+    for points in maps:
+        low, high = points.min(0), points.max(0)
+        unit.append(0.5 + (points - (low + high) / 2) / max(float((high - low).max()), 1e-12))
+    return np.stack(unit).astype(np.float32).tobytes()
+
+
+def side_by_side(hr: np.ndarray, lr: np.ndarray, count: int = 4) -> np.ndarray:
+    """A few frames of a clip in high resolution, and under them the same in low.
+
+    Args:
+        hr, lr: uint8 ``[T, h, w, 3]``, each of its own size.
+
+    Returns:
+        uint8 ``[2 * h, count * w, 3]``, the size of the HR frames.
+    """
+    which = np.linspace(0, len(hr) - 1, count).round().astype(int)
+    height, width = hr.shape[1:3]
+    rows = np.arange(height) * lr.shape[1] // height
+    columns = np.arange(width) * lr.shape[2] // width
+    enlarged = lr[which][:, rows][:, :, columns]
+    strips = [np.concatenate(list(frames), 1) for frames in (hr[which], enlarged)]
+    return np.concatenate(strips, 0)
+
+
+def as_png(image: np.ndarray) -> bytes:
+    """uint8 ``[H, W, 3]`` as the bytes of a PNG file."""
+    buffer = BytesIO()
+    Image.fromarray(image).save(buffer, "png", compress_level=1)
+    return buffer.getvalue()
