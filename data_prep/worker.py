@@ -23,18 +23,18 @@ import numpy as np
 
 from statkit.data.frames import FrameSettings, both_sides, kept_positions
 from statkit.lowres import centre_crop, resize
-from statkit.video import Film, VideoError, probe
+from statkit.video import VideoDecoder, VideoError, probe
 
 BLOCK = 1 << 20
 LARGE = (480, 640)  # larger frames are brought to this, or to four times the HR size, at once
 BEAT_SECONDS = 0.5
 
 
-def read_clip(path: str, name: str, settings: FrameSettings, beat: Callable[[], None]) -> dict:
+def read_clip(path: str, name: str, settings: FrameSettings, heartbeat: Callable[[], None]) -> dict:
     """Decode a clip once, from beginning to end, and make its stored frames on the way.
 
     Args:
-        beat: called at every packet and every block of the file, as a sign of life.
+        heartbeat: called at every packet and every block of the file, as a sign of life.
 
     Returns:
         The clip's line of the manifest as far as the file tells it, and its ``hr`` and ``lr``.
@@ -42,10 +42,10 @@ def read_clip(path: str, name: str, settings: FrameSettings, beat: Callable[[], 
     Raises:
         VideoError: not readable as video, or too small.
     """
-    expected = promised_frames(path, beat)
-    info, shots, damage = _watch(path, expected, settings, beat)
+    expected = promised_frames(path, heartbeat)
+    info, shots, damage = _watch(path, expected, settings, heartbeat)
     if info.num_frames != expected:  # the header was wrong: now the number is known
-        info, shots, damage = _watch(path, info.num_frames, settings, beat)
+        info, shots, damage = _watch(path, info.num_frames, settings, heartbeat)
     positions = kept_positions(info.num_frames, settings)
     try:
         hr, lr = both_sides(np.stack([shots[i] for i in positions]), settings, name)
@@ -53,18 +53,18 @@ def read_clip(path: str, name: str, settings: FrameSettings, beat: Callable[[], 
         raise VideoError(f"{path}: {error}") from error
     found = {"frames": info.num_frames, "fps": round(info.fps, 3)}
     found |= {"height": info.height, "width": info.width, "note": info.note or damage}
-    found |= {"bytes": os.stat(path).st_size, "sha256": _sha256(path, beat)}
+    found |= {"bytes": os.stat(path).st_size, "sha256": _sha256(path, heartbeat)}
     found |= {"pixels": f"{zlib.crc32(lr, zlib.crc32(hr)):08x}"}
     return found | {"hr": hr, "lr": lr}
 
 
-def promised_frames(path: str, beat: Callable[[], None]) -> int:
+def promised_frames(path: str, heartbeat: Callable[[], None]) -> int:
     """What the header promises; where it makes no promise, the packets in the file."""
-    with Film(path, beat) as film:
+    with VideoDecoder(path, heartbeat) as film:
         return film.promised or film.survey()[0]
 
 
-def _watch(path: str, expected: int, settings: FrameSettings, beat: Callable[[], None]):
+def _watch(path: str, expected: int, settings: FrameSettings, heartbeat: Callable[[], None]):
     """Decode to the end; keep the frames that are stored of a clip of ``expected`` frames.
 
     Returns:
@@ -75,7 +75,7 @@ def _watch(path: str, expected: int, settings: FrameSettings, beat: Callable[[],
         max(large, 4 * size) for large, size in zip(LARGE, settings.hr_size, strict=True)
     )
     shots = {}
-    with av.logging.Capture() as complaints, Film(path, beat) as film:
+    with av.logging.Capture() as complaints, VideoDecoder(path, heartbeat) as film:
         for number, frame in enumerate(film.frames()):
             if number in wanted:
                 shots[number] = _at_most(film.pixels(frame), largest, settings)
@@ -100,19 +100,19 @@ def _at_most(picture: np.ndarray, largest: tuple[int, int], settings) -> np.ndar
     return resize(cropped[None], size)[0]
 
 
-def _sha256(path: str, beat: Callable[[], None]) -> str:
+def _sha256(path: str, heartbeat: Callable[[], None]) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-            beat()
+            heartbeat()
     return digest.hexdigest()
 
 
 JOBS = {
     "promise": promised_frames,
-    "count": lambda path, beat: probe(path, beat=beat).num_frames,
-    "probe": lambda path, beat: asdict(probe(path, beat=beat)),
+    "count": lambda path, heartbeat: probe(path, heartbeat=heartbeat).num_frames,
+    "probe": lambda path, heartbeat: asdict(probe(path, heartbeat=heartbeat)),
 }
 
 
@@ -132,7 +132,7 @@ def serve() -> None:
 
     last = time.monotonic()
 
-    def beat() -> None:
+    def heartbeat() -> None:
         nonlocal last
         if time.monotonic() - last > BEAT_SECONDS:
             last = time.monotonic()
@@ -145,9 +145,9 @@ def serve() -> None:
             try:
                 if what == "read":
                     name, settings = rest
-                    result = read_clip(path, name, FrameSettings(**settings), beat)
+                    result = read_clip(path, name, FrameSettings(**settings), heartbeat)
                 else:
-                    result = JOBS[what](path, beat)
+                    result = JOBS[what](path, heartbeat)
             except (VideoError, MemoryError, OSError) as error:
                 answer("failed", str(error).removeprefix(f"{path}: ") or "not enough memory")
             else:

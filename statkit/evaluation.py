@@ -15,7 +15,7 @@ from .backbones import MODELS
 from .data.stored import FrameStore, Source
 from .models import NetOutput, STATNet
 from .runtime.device import autocast
-from .sampling import Draw, centre_draws, segment_indices
+from .sampling import BatchIndex, eval_batches, segment_indices
 
 
 def precision_at_k(logits: Tensor, labels: Tensor, k: Sequence[int] = (1, 5)) -> tuple[float, ...]:
@@ -82,7 +82,9 @@ class Evaluation:
 
 
 @torch.no_grad()
-def observe(network: STATNet, source: Source, draw: Draw, *, precision: str = "auto") -> NetOutput:
+def forward_eval(
+    network: STATNet, source: Source, draw: BatchIndex, *, precision: str = "auto"
+) -> NetOutput:
     """The network's output for one draw, in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
@@ -91,7 +93,7 @@ def observe(network: STATNet, source: Source, draw: Draw, *, precision: str = "a
 
 
 @dataclass(frozen=True)
-class Look:
+class Prediction:
     """One network looking at one clip (Figure 5).
 
     frames float32 ``[K, H, W, 3]`` in 0..1, what it sees; maps, four arrays ``[K, h, w]``,
@@ -109,9 +111,9 @@ class Look:
     probabilities: np.ndarray | None = None
 
 
-def look_at_frames(
+def predict_frames(
     network: STATNet, frames: np.ndarray, size: tuple[int, int], classes: Sequence[str]
-) -> Look:
+) -> Prediction:
     """Show a network the centre frames of a clip's intervals; 2-D networks only.
 
     Args:
@@ -120,12 +122,12 @@ def look_at_frames(
         classes: names of its outputs.
     """
     source, lengths = Source(frames[None], size), np.array([len(frames)])
-    draw = next(centre_draws(np.array([0]), lengths, network.segments, 1, batch_size=1))
-    output = observe(network, source, draw)
+    draw = next(eval_batches(np.array([0]), lengths, network.segments, 1, batch_size=1))
+    output = forward_eval(network, source, draw)
     seen = source.pixels(draw, temporal=False)[0].permute(0, 2, 3, 1)
     probabilities = output.logits[0].float().softmax(0).cpu().numpy()
     best = int(probabilities.argmax())
-    return Look(
+    return Prediction(
         seen.numpy(),
         tuple(values.float().cpu().numpy() for values in output.attention_maps),
         output.tam.weights[0].float().cpu().numpy(),
@@ -135,11 +137,11 @@ def look_at_frames(
     )
 
 
-def look_at(network: STATNet, source: Source, store: FrameStore, clip: int) -> Look:
-    """Show a network one stored clip, see :func:`look_at_frames`; with the true action if known."""
+def predict_stored(network: STATNet, source: Source, store: FrameStore, clip: int) -> Prediction:
+    """Show a network one stored clip, see :func:`predict_frames`; with the true action if known."""
     length, truth = store.lengths[clip], store.dataset.truth
     frames, classes = source.frames[clip, :length], store.dataset.classes
-    look = look_at_frames(network, frames, source.size, classes)
+    look = predict_frames(network, frames, source.size, classes)
     if truth is None:
         return look
     start, stop = truth.intervals[clip]
@@ -168,9 +170,9 @@ def evaluate(
     logits, features, embeddings, weights = [], [], [], []
     on_actor, in_action, blind = [], [], []
     per_segment = MODELS[network.name].frames_per_segment
-    draws = centre_draws(clips, store.lengths, network.segments, per_segment, batch_size=batch_size)
+    draws = eval_batches(clips, store.lengths, network.segments, per_segment, batch_size=batch_size)
     for draw in draws:
-        output = observe(network, source, draw, precision=precision)
+        output = forward_eval(network, source, draw, precision=precision)
         logits.append(output.logits.float().cpu())
         features.append(output.features.cpu())
         embeddings.append(output.embedding.float().cpu())
@@ -216,12 +218,12 @@ def _answers(network, source, store, clips, precision, place, view, batch_size) 
     """Logits ``[N, classes]`` for one place in each interval and one view."""
     per_segment = MODELS[network.name].frames_per_segment
     where = {"batch_size": batch_size, "place": place, "view": view}
-    draws = centre_draws(clips, store.lengths, network.segments, per_segment, **where)
-    outputs = (observe(network, source, draw, precision=precision) for draw in draws)
+    draws = eval_batches(clips, store.lengths, network.segments, per_segment, **where)
+    outputs = (forward_eval(network, source, draw, precision=precision) for draw in draws)
     return torch.cat([output.logits.float().cpu() for output in outputs])
 
 
-def actor_masks(store: FrameStore, draw: Draw) -> Tensor:
+def actor_masks(store: FrameStore, draw: BatchIndex) -> Tensor:
     """bool ``[B*K, H, W]``: the actor in each drawn frame, in view 0 at the clip's own size."""
     positions = store.positions[draw.clips[:, None], draw.frames[..., 0]]
     masks = [

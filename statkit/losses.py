@@ -1,5 +1,6 @@
 """The three losses: spatial (Equation 2), temporal (Equation 3), and their sum (Equation 4); beside
-them Hinton's distillation of the answers, as a baseline, and a weighting by the teacher's trust."""
+them Hinton's distillation of the answers, as a baseline, and weights
+by how confident the teacher is."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 EPS = 1e-12
-REDUCTIONS = ("norm", "sum", "mean")
+DISTANCES = ("norm", "sum", "mean")
 TIMES = ("whole", "step", "mean")
 SIZES = ("pool", "upsample")
 PARTS = ("total", "ce", "sat", "tat", "kd")
@@ -23,8 +24,8 @@ def sat_loss(
     teacher_maps: Sequence[Tensor],
     weights: Sequence[float] | None = None,
     *,
-    reduction: str = "norm",
-    trust: Tensor | None = None,
+    distance: str = "norm",
+    sample_weights: Tensor | None = None,
     time: str = "whole",
     sizes: str = "pool",
 ) -> Tensor:
@@ -36,10 +37,10 @@ def sat_loss(
     Args:
         student_maps, teacher_maps: one ``[N, H, W]`` or ``[N, T, H, W]`` a block.
         weights: w_i; equal and summing to 1 when None.
-        reduction: "norm" (the formula), "sum" (of squares), or "mean" (of squares, over all
+        distance: "norm" (the formula), "sum" (of squares), or "mean" (of squares, over all
             elements: about 1e-4, so that a weight of 1/3 does nothing).
-        trust: ``[N]``, a factor for each sample's distance before the average over the batch; see
-            :func:`teacher_trust`. 1 for all when None.
+        sample_weights: ``[N]``, a factor for each sample's distance before the average over the
+            batch; see :func:`confidence_weights`. 1 for all when None.
         time: of maps with a time axis, "whole" (one vector over T*H*W), "step" (a vector a time
             step, their distances averaged) or "mean" (the mean map over time).
         sizes: where sizes differ, "pool" (the larger axis is area-pooled to the smaller, on either
@@ -49,14 +50,14 @@ def sat_loss(
         float32 scalar. No gradient flows to the teacher.
 
     Raises:
-        ValueError: the two sides do not pair up, or an unknown reduction, time or sizes.
+        ValueError: the two sides do not pair up, or an unknown distance, time or sizes.
     """
     if time not in TIMES or sizes not in SIZES:
         raise ValueError(f"time is one of {TIMES}, sizes of {SIZES}: got {time!r}, {sizes!r}")
     pairs = [_match(s, t, sizes) for s, t in zip(student_maps, teacher_maps, strict=True)]
     if time == "mean":
         pairs = [tuple(side.mean(1) if side.ndim == 4 else side for side in pair) for pair in pairs]
-    return _attention_distance(pairs, weights, reduction, trust, steps=time == "step")
+    return _attention_distance(pairs, weights, distance, sample_weights, steps=time == "step")
 
 
 def tat_loss(
@@ -64,8 +65,8 @@ def tat_loss(
     teacher_outputs: Sequence[Tensor],
     weights: Sequence[float] | None = None,
     *,
-    reduction: str = "norm",
-    trust: Tensor | None = None,
+    distance: str = "norm",
+    sample_weights: Tensor | None = None,
 ) -> Tensor:
     """Equation 3: how far the student's temporal attention is from the teacher's.
 
@@ -76,7 +77,7 @@ def tat_loss(
     for student, teacher in pairs:
         if student.shape != teacher.shape:
             raise ValueError(f"TAM outputs differ: {list(student.shape)}, {list(teacher.shape)}")
-    return _attention_distance(pairs, weights, reduction, trust)
+    return _attention_distance(pairs, weights, distance, sample_weights)
 
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
@@ -88,16 +89,16 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
     return temperature**2 * divergence
 
 
-class Trust(NamedTuple):
+class ConfidenceWeights(NamedTuple):
     """How far the teacher is to be followed: clips ``[B]`` in 0..1, frames ``[B*K]`` in 0..K."""
 
     clips: Tensor
     frames: Tensor
 
 
-def teacher_trust(
+def confidence_weights(
     teacher_logits: Tensor, teacher_weights: Tensor, labels: Tensor | None = None
-) -> Trust:
+) -> ConfidenceWeights:
     """Confidence weighting, from first principles.
 
     A clip is trusted by the probability that the teacher gives its label; without a label, its
@@ -112,7 +113,9 @@ def teacher_trust(
     likeliest = chances.max(1).values
     clips = likeliest if labels is None else chances.gather(1, labels[:, None])[:, 0]
     segments = teacher_weights.shape[1]
-    return Trust(clips, (clips[:, None] * segments * teacher_weights.detach().float()).flatten())
+    return ConfidenceWeights(
+        clips, (clips[:, None] * segments * teacher_weights.detach().float()).flatten()
+    )
 
 
 @dataclass(frozen=True)
@@ -138,11 +141,12 @@ class STATLoss:
         ce, sat, tat: the overall weights, 1/3 each in the paper's best fixed setting.
         sat_blocks: weights of the four blocks in Equation 2 (equal when None).
         tat_layers: weights of the two layers in Equation 3 (equal when None).
-        tat_on: "paper" compares both outputs before the softmax, "softmax" fc1 and the weights.
-        reduction, time, sizes: as in :func:`sat_loss`.
+        tat_targets: "paper" compares both outputs before the softmax, "softmax" fc1 and
+            the weights.
+        distance, time, sizes: as in :func:`sat_loss`.
         label_smoothing: of the cross-entropy, 0 in the paper.
         kd: weight of :func:`kd_loss`, 0 in the paper.
-        confident: whether SAT and TAT are weighted by :func:`teacher_trust`; not in the paper.
+        confident: whether SAT and TAT are weighted by :func:`confidence_weights`; not in the paper.
     """
 
     ce: float = 1 / 3
@@ -150,8 +154,8 @@ class STATLoss:
     tat: float = 1 / 3
     sat_blocks: Sequence[float] | None = None
     tat_layers: Sequence[float] | None = None
-    tat_on: str = "paper"
-    reduction: str = "norm"
+    tat_targets: str = "paper"
+    distance: str = "norm"
     time: str = "whole"
     sizes: str = "pool"
     label_smoothing: float = 0.0
@@ -165,8 +169,8 @@ class STATLoss:
                 "weights must not be negative and not all 0, "
                 f"got ce={self.ce}, sat={self.sat}, tat={self.tat}, kd={self.kd}"
             )
-        if self.tat_on not in ("paper", "softmax"):
-            raise ValueError(f"tat_on is 'paper' or 'softmax', got {self.tat_on!r}")
+        if self.tat_targets not in ("paper", "softmax"):
+            raise ValueError(f"tat_targets is 'paper' or 'softmax', got {self.tat_targets!r}")
 
     def __call__(self, student, labels: Tensor | None, teacher=None) -> LossParts:
         """Compare a student's output with the labels and the teacher's output.
@@ -188,15 +192,15 @@ class STATLoss:
                 student.logits.float(), labels, label_smoothing=self.label_smoothing
             )
         if teacher is not None:
-            trust = Trust(None, None)
+            sample_weights = ConfidenceWeights(None, None)
             if self.confident:
-                trust = teacher_trust(teacher.logits, teacher.tam.weights, labels)
+                sample_weights = confidence_weights(teacher.logits, teacher.tam.weights, labels)
             sat = sat_loss(
                 student.attention_maps,
                 teacher.attention_maps,
                 self.sat_blocks,
-                reduction=self.reduction,
-                trust=trust.frames,
+                distance=self.distance,
+                sample_weights=sample_weights.frames,
                 time=self.time,
                 sizes=self.sizes,
             )
@@ -204,8 +208,8 @@ class STATLoss:
                 self._layers(student.tam),
                 self._layers(teacher.tam),
                 self.tat_layers,
-                reduction=self.reduction,
-                trust=trust.clips,
+                distance=self.distance,
+                sample_weights=sample_weights.clips,
             )
         if self.kd:
             kd = kd_loss(student.logits, teacher.logits)
@@ -217,32 +221,36 @@ class STATLoss:
         return LossParts(total, *(part.detach() for part in (ce, sat, tat, kd)))
 
     def _layers(self, tam) -> tuple[Tensor, Tensor]:
-        return (tam.fc1, tam.fc2 if self.tat_on == "paper" else tam.weights)
+        return (tam.fc1, tam.fc2 if self.tat_targets == "paper" else tam.weights)
 
 
-def _attention_distance(pairs, weights, reduction, trust, *, steps: bool = False) -> Tensor:
+def _attention_distance(pairs, weights, distance, sample_weights, *, steps: bool = False) -> Tensor:
     if not pairs:
         raise ValueError("nothing to compare: both lists are empty")
     weights = [1 / len(pairs)] * len(pairs) if weights is None else list(weights)
     if len(weights) != len(pairs):
         raise ValueError(f"{len(weights)} weights for {len(pairs)} pairs")
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"reduction {reduction!r} is not one of {REDUCTIONS}")
-    parts = [_distance(s, t.detach(), reduction, trust, steps) for s, t in pairs]
+    if distance not in DISTANCES:
+        raise ValueError(f"distance {distance!r} is not one of {DISTANCES}")
+    parts = [_distance(s, t.detach(), distance, sample_weights, steps) for s, t in pairs]
     return sum(weight * part for weight, part in zip(weights, parts, strict=True))
 
 
-def _distance(student, teacher, reduction: str, trust: Tensor | None, steps: bool) -> Tensor:
+def _distance(
+    student, teacher, distance: str, sample_weights: Tensor | None, steps: bool
+) -> Tensor:
     if steps and student.ndim == 4:
-        trust = None if trust is None else trust.repeat_interleave(student.shape[1])
+        sample_weights = (
+            None if sample_weights is None else sample_weights.repeat_interleave(student.shape[1])
+        )
         student, teacher = student.flatten(0, 1), teacher.flatten(0, 1)
     difference = _unit(student) - _unit(teacher)
-    if reduction == "norm":
+    if distance == "norm":
         distances = torch.linalg.vector_norm(difference, dim=1)
     else:
         squares = difference.square()
-        distances = squares.sum(1) if reduction == "sum" else squares.mean(1)
-    return (distances if trust is None else trust * distances).mean()
+        distances = squares.sum(1) if distance == "sum" else squares.mean(1)
+    return (distances if sample_weights is None else sample_weights * distances).mean()
 
 
 def _unit(values: Tensor) -> Tensor:

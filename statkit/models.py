@@ -13,7 +13,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .attention import TAMOutput, TemporalAttention, spatial_attention
 from .backbones import MODELS, _load_backbone, _weights_at_hand
-from .runtime.device import through
 
 
 class NetOutput(NamedTuple):
@@ -123,7 +122,7 @@ class STATNet(nn.Module):
         x = self.stem((clips.flatten(0, 1) - self.mean) / self.std)
         outputs = []
         for block in self.blocks:
-            x = through(block, x)
+            x = _through(block, x)
             outputs.append(x)
         features = x.flatten(2).mean(2).float().unflatten(0, (-1, self.segments))
         # Cheap, and what the losses compare: always in float32.
@@ -177,6 +176,16 @@ class STATNet(nn.Module):
         if self.batchnorm == "train":
             return []
         return self._batchnorm_layers()[1 if self.batchnorm == "partial" else 0 :]
+
+
+def _through(block: nn.Module, values: Tensor) -> Tensor:
+    """``block(values)``; on the CPU in float32 if the values ``[N, C, ...]`` are a single pixel,
+    for PyTorch 2.15's bfloat16 gradient of a convolution that strides over it is whatever lay in
+    memory."""
+    if values.device.type == "cpu" and values.shape[2:].numel() == 1:
+        with torch.autocast("cpu", enabled=False):
+            return block(values.float())
+    return block(values)
 
 
 def _stem(backbone: nn.Module) -> nn.Module:

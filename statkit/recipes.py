@@ -26,8 +26,8 @@ class Recipe:
         clip_norm: largest total norm of the gradient.
         batchnorm: "train", "partial" (all frozen but the first) or "all" (all frozen).
         views: how many rows of the view table are drawn from, 1 to 10.
-        looks: "all", any stored frame in any view; or "fixed", a clip has one look a view, with
-            frames of its own. A teacher whose targets are kept is then asked once for each of K
+        frame_sampling: "all", any stored frame in any view; or "fixed", a clip shows one set
+            of frames per view. A teacher whose targets are kept is then asked once for each of K
             frames a view, not for all that are stored.
         start: "random", or "probe": the temporal attention starts equal, and the head as a linear
             probe on the pretrained features, so that fine-tuning starts where a probe ends.
@@ -44,15 +44,15 @@ class Recipe:
     clip_norm: float = 20.0
     batchnorm: str = "train"
     views: int = len(VIEWS)
-    looks: str = "all"
+    frame_sampling: str = "all"
     start: str = "random"
     precision: str = "auto"
 
     def __post_init__(self):
         if self.optimizer not in ("adamw", "sgd") or self.schedule not in ("cosine", "paper"):
             raise ValueError(f"unknown {self.optimizer=} or {self.schedule=}")
-        if self.looks not in ("all", "fixed"):
-            raise ValueError(f"looks is 'all' or 'fixed', got {self.looks!r}")
+        if self.frame_sampling not in ("all", "fixed"):
+            raise ValueError(f"frame_sampling is 'all' or 'fixed', got {self.frame_sampling!r}")
         if self.start not in ("random", "probe"):
             raise ValueError(f"start is 'random' or 'probe', got {self.start!r}")
         if self.epochs < 1 or self.batch_size < 2 or not 1 <= self.views <= len(VIEWS):
@@ -93,7 +93,7 @@ RECIPES = {
         backbone_rate=3e-5,
         weight_decay=1e-2,
         batchnorm="all",
-        looks="fixed",
+        frame_sampling="fixed",
         start="probe",
     ),
 }

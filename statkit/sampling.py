@@ -47,14 +47,14 @@ def segment_indices(
     return np.minimum(starts[:, None] + np.arange(frames_per_segment), num_frames - 1)
 
 
-def look_frames(num_frames: int, segments: int, frames_per_segment: int, view: int) -> np.ndarray:
+def fixed_frames(num_frames: int, segments: int, frames_per_segment: int, view: int) -> np.ndarray:
     """int64 ``[K, F]``: the frames that a clip shows in this view where looks are fixed. Another
     view shows other places of the intervals."""
     rng = np.random.default_rng(view)
     return segment_indices(num_frames, segments, frames_per_segment, rng=rng)
 
 
-class Draw(NamedTuple):
+class BatchIndex(NamedTuple):
     """Which pixels a batch is made of; teacher and student see the same draw.
 
     clips int64 ``[B]``, frames int64 ``[B, K, F]`` (numbers of stored frames), views int64 ``[B]``
@@ -66,7 +66,7 @@ class Draw(NamedTuple):
     views: np.ndarray
 
 
-def random_draws(
+def train_batches(
     clips: np.ndarray,
     lengths: np.ndarray,
     segments: int,
@@ -77,7 +77,7 @@ def random_draws(
     seed: int,
     epoch: int,
     fixed: bool = False,
-) -> Iterator[Draw]:
+) -> Iterator[BatchIndex]:
     """One epoch of training: shuffled clips, random frames and views, a function of (seed, epoch)
     alone, so that an interrupted run goes on with the very same batches.
 
@@ -86,7 +86,7 @@ def random_draws(
             (batch normalisation cannot learn from it).
         lengths: int64 ``[N]``, stored frames of every clip.
         views: draws are from the first ``views`` rows of the view table.
-        fixed: each view of a clip shows its own frames (:func:`look_frames`) and no others.
+        fixed: each view of a clip shows its own frames (:func:`fixed_frames`) and no others.
     """
     shape = segments, frames_per_segment
     rng = np.random.default_rng([seed, epoch])
@@ -97,14 +97,14 @@ def random_draws(
             return
         if fixed:
             seen = rng.integers(0, views, len(batch))
-            frames = [look_frames(lengths[i], *shape, v) for i, v in zip(batch, seen, strict=True)]
+            frames = [fixed_frames(lengths[i], *shape, v) for i, v in zip(batch, seen, strict=True)]
         else:
             frames = [segment_indices(lengths[i], *shape, rng=rng) for i in batch]
             seen = rng.integers(0, views, len(batch))
-        yield Draw(batch, np.stack(frames), seen)
+        yield BatchIndex(batch, np.stack(frames), seen)
 
 
-def centre_draws(
+def eval_batches(
     clips: np.ndarray,
     lengths: np.ndarray,
     segments: int,
@@ -113,7 +113,7 @@ def centre_draws(
     batch_size: int,
     place: float = 0.5,
     view: int = 0,
-) -> Iterator[Draw]:
+) -> Iterator[BatchIndex]:
     """Evaluation: every clip once, in order, at one place of each interval (its centre), in one
     view (the whole frame)."""
     for start in range(0, len(clips), batch_size):
@@ -121,4 +121,4 @@ def centre_draws(
         frames = [
             segment_indices(lengths[i], segments, frames_per_segment, place=place) for i in batch
         ]
-        yield Draw(batch, np.stack(frames), np.full(len(batch), view, np.int64))
+        yield BatchIndex(batch, np.stack(frames), np.full(len(batch), view, np.int64))

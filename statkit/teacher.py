@@ -20,7 +20,7 @@ from .attention import TAMOutput
 from .data.stored import Source
 from .models import STATNet
 from .runtime.device import autocast
-from .sampling import Draw
+from .sampling import BatchIndex
 
 
 class Target(NamedTuple):
@@ -35,7 +35,7 @@ class Target(NamedTuple):
 class Teacher(Protocol):
     """A fixed teacher: draw in, target out."""
 
-    def __call__(self, draw: Draw) -> Target: ...
+    def __call__(self, draw: BatchIndex) -> Target: ...
 
 
 class LiveTeacher:
@@ -52,7 +52,7 @@ class LiveTeacher:
         self.device = next(network.parameters()).device
 
     @torch.no_grad()
-    def __call__(self, draw: Draw) -> Target:
+    def __call__(self, draw: BatchIndex) -> Target:
         temporal = self.network.temporal
         pixels = self.source.pixels(draw, temporal=temporal, device=self.device)
         with autocast(self.device, self.precision, temporal=temporal):

@@ -21,15 +21,15 @@ from .runtime.cache import fingerprint, write_atomically
 from .runtime.device import autocast, pick_device
 from .runtime.distributed import (
     backward,
+    broadcast_from_main,
+    broadcast_weights,
     local_shard,
-    main_says,
     of_batches,
-    start_alike,
     whole_batch_statistics,
 )
 from .runtime.processes import is_main
 from .runtime.progress import progress_bar
-from .sampling import Draw, random_draws
+from .sampling import BatchIndex, train_batches
 from .teacher import Teacher
 
 
@@ -111,13 +111,13 @@ def train_transfer(
         + [repr(loss_of(epoch)) for epoch in range(recipe.epochs)]
     )
     history, first = History(), 0
-    if checkpoint and main_says(Path(checkpoint).is_file()):
+    if checkpoint and broadcast_from_main(Path(checkpoint).is_file()):
         first = _resume(Path(checkpoint), key, student, optimizer, history)
     on_epoch = on_epoch if is_main() else None
     if on_epoch:
         for epoch, means in enumerate(history.epochs):
             on_epoch(epoch, means)
-    start_alike(student)
+    broadcast_weights(student)
     labels = torch.from_numpy(store.dataset.labels).to(place)
     batches = math.ceil(len(clips) / recipe.batch_size)
     bar = progress_bar(
@@ -167,7 +167,7 @@ def train_transfer(
 def take_step(
     student: STATNet,
     source: Source,
-    draw: Draw,
+    draw: BatchIndex,
     labels: torch.Tensor | None,
     teacher: Teacher | None,
     loss: STATLoss,
@@ -194,8 +194,8 @@ def take_step(
     return parts
 
 
-def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[Draw]:
-    return random_draws(
+def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[BatchIndex]:
+    return train_batches(
         clips,
         store.lengths,
         network.segments,
@@ -204,7 +204,7 @@ def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[Draw]:
         views=recipe.views,
         seed=seed,
         epoch=epoch,
-        fixed=recipe.looks == "fixed",
+        fixed=recipe.frame_sampling == "fixed",
     )
 
 

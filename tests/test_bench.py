@@ -23,16 +23,16 @@ from benchmarks.workload import (
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import Source, store_frames
 from statkit.experiments import Experiment
-from statkit.experiments.settings import Setting
+from statkit.experiments.settings import ExperimentConfig
 from statkit.plots.costs import draw_costs
 from statkit.recipes import RECIPES
-from statkit.sampling import random_draws
+from statkit.sampling import train_batches
 from statkit.teacher import LiveTeacher
 
 
 @pytest.fixture
 def work(dataset, tmp_path):
-    return Workload(Experiment(dataset, Setting(), progress=False, device="cpu"), tmp_path)
+    return Workload(Experiment(dataset, ExperimentConfig(), progress=False, device="cpu"), tmp_path)
 
 
 def test_ratios_are_of_neighbours_and_a_goal_says_which_way_up():
@@ -106,7 +106,7 @@ def test_simulated_targets_and_frames_take_real_steps(tmp_path):
     kept = SimulatedTargets(teacher, tmp_path, 40, 16, sizes)
     stage = Stage.begin(student, Source(store.lr, (24, 32)), store, RECIPES["quick"], "cpu")
     clips = store.dataset.split(1).train
-    draw = next(random_draws(clips, store.lengths, 8, 1, batch_size=8, views=2, seed=0, epoch=0))
+    draw = next(train_batches(clips, store.lengths, 8, 1, batch_size=8, views=2, seed=0, epoch=0))
     before = stage.student.head.weight.detach().clone()
     stage.step(draw, kept, STAT)
     assert not torch.equal(before, stage.student.head.weight)

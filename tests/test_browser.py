@@ -436,13 +436,13 @@ TRAINING = [
     """
 from data_prep import open_dataset
 from statkit.experiments import Experiment
-from statkit.experiments.settings import default_setting
-from statkit.widgets.live import watch
+from statkit.experiments.settings import default_config
+from statkit.widgets.live import train_and_watch
 clips = open_dataset("demo-small")
-experiment = Experiment(clips, default_setting(clips, epochs=200), device="cpu")
+experiment = Experiment(clips, default_config(clips, epochs=200), device="cpu")
 experiment.store.lr.shape
 """,
-    'watch(experiment, ["student"])',
+    'train_and_watch(experiment, ["student"])',
     "'not reached'",
 ]
 

@@ -12,7 +12,7 @@ from statkit.data.frames import FrameSettings
 from statkit.data.stored import Source, store_frames
 from statkit.lowres import to_low_res
 from statkit.runtime.cache import cache_folder
-from statkit.sampling import Draw
+from statkit.sampling import BatchIndex
 from statkit.video import read_frames, write_video
 from statkit.views import VIEWS, take_views
 
@@ -157,7 +157,7 @@ def test_a_view_is_a_crop(view):
 def test_teacher_and_student_see_the_same_part(dataset):
     """The LR pixels of a view are the degraded frame's, never a degraded crop's."""
     store = store_frames(dataset, FrameSettings(noise=0, blur=0), progress=False)
-    draw = Draw(np.array([4]), np.full((1, 1, 1), 2), np.array([2]))
+    draw = BatchIndex(np.array([4]), np.full((1, 1, 1), 2), np.array([2]))
     size = (12, 16)
     student = Source(store.lr, size).pixels(draw, temporal=False)
     whole = torch.from_numpy(np.array(store.lr[4, 2]))[None, None, None]

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from statkit.analysis.embedding import (
-    evenness,
-    nearest_names,
+    clark_evans_ratio,
+    clip_perplexity,
+    knn_accuracy,
     neighbours,
     pick_clips,
     scenes_of,
     separation,
     tsne,
-    within_reach,
 )
 from statkit.data.clips import Split
 from statkit.plots.embeddings import class_style, draw_doubts, draw_embeddings
@@ -34,12 +34,12 @@ def test_no_point_is_its_own_neighbour_even_among_copies():
     near = neighbours(np.array([[0.0], [0.1], [5.0], [5.1]]), 1)
     assert near[:, 0].tolist() == [1, 0, 3, 2]
     labels = np.array([0, 1, 1, 1])
-    assert nearest_names(near, labels) == 50
+    assert knn_accuracy(near, labels) == 50
 
 
 def test_the_nearer_neighbour_wins_a_tie():
     near = np.array([[1, 2], [0, 2], [1, 0]])
-    assert nearest_names(near, np.array([1, 1, 0])) == pytest.approx(200 / 3)
+    assert knn_accuracy(near, np.array([1, 1, 0])) == pytest.approx(200 / 3)
 
 
 def test_the_share_of_neighbours_from_the_same_scene():
@@ -65,7 +65,7 @@ def test_tsne_keeps_islands_and_is_kept_itself(rng):
 
 
 def test_perplexity_stays_within_reach_and_bad_points_are_refused(rng):
-    assert within_reach(50, 96) == 31 and within_reach(30, 720) == 30
+    assert clip_perplexity(50, 96) == 31 and clip_perplexity(30, 720) == 30
     assert tsne(rng.random((7, 3)), 50).shape == (7, 2)
     for wrong in (rng.random((3, 2)), rng.random(9), np.full((9, 2), np.nan)):
         with pytest.raises(ValueError, match="finite points"):
@@ -73,12 +73,12 @@ def test_perplexity_stays_within_reach_and_bad_points_are_refused(rng):
 
 
 def test_evenness_tells_clumps_from_chance_and_from_a_grid(rng):
-    chance = evenness(rng.random((2000, 2)))
+    chance = clark_evans_ratio(rng.random((2000, 2)))
     assert chance == pytest.approx(1, abs=0.06)
     centres = rng.random((40, 2)).repeat(50, 0)
-    assert evenness(centres + rng.normal(0, 0.003, centres.shape)) < 0.5
+    assert clark_evans_ratio(centres + rng.normal(0, 0.003, centres.shape)) < 0.5
     grid = np.stack(np.meshgrid(np.arange(30.0), np.arange(30.0)), -1).reshape(-1, 2)
-    assert evenness(grid) > 1.8
+    assert clark_evans_ratio(grid) > 1.8
 
 
 def test_clips_of_the_test_split_or_as_in_the_paper():

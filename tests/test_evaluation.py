@@ -9,8 +9,8 @@ from statkit.evaluation import (
     attention_on_actor,
     evaluate,
     linear_probe,
-    look_at,
     precision_at_k,
+    predict_stored,
 )
 from statkit.models import build_model
 
@@ -73,7 +73,7 @@ def test_evaluation_does_not_depend_on_batches_and_scores_attention(seen):
 
 def test_look_at_one_clip(seen):
     store, source, network = seen
-    look = look_at(network, source, store, 3)
+    look = predict_stored(network, source, store, 3)
     assert look.frames.shape == (8, 24, 32, 3) and 0 <= look.frames.min() <= look.frames.max() <= 1
     assert [m.shape[0] for m in look.maps] == [8] * 4 and look.weights.sum() == pytest.approx(1)
     assert look.answer in store.dataset.classes and look.inside.dtype == bool

@@ -17,7 +17,7 @@ from statkit.experiments.results import (
 )
 from statkit.experiments.rows import ROWS, TABLE_3
 from statkit.experiments.settings import DEMO
-from statkit.experiments.targets import KeptTargets
+from statkit.experiments.targets import CachedTeacher
 from statkit.recipes import RECIPES
 from statkit.teacher import LiveTeacher
 
@@ -43,8 +43,8 @@ def test_table_3_end_to_end_is_kept_and_traced(dataset, capsys):
     again = experiment(dataset)
     assert [again.result(row) for row in TABLE_3] == results
     assert again.trained("stat") and not experiment(dataset, seed=1).trained("stat")
-    output = again.look("stat", 0)
-    assert again.look("stat", 0) is output
+    output = again.predict("stat", 0)
+    assert again.predict("stat", 0) is output
 
 
 def test_kept_weights_are_those_that_were_measured(dataset):
@@ -129,10 +129,10 @@ def test_from_scratch_leaves_the_pretrained_weights_and_what_they_need(
     torch.manual_seed(5)
     torch.save(resnet18().state_dict(), tmp_path / "weights.pth")
     gentle = replace(RECIPES["finetune"], epochs=2, views=2)
-    setting = replace(
+    config = replace(
         QUICK, backbone="resnet18", pretrained=str(tmp_path / "weights.pth"), recipe=gentle
     )
-    one, seen = Experiment(dataset, setting, device="cpu", progress=False), {}
+    one, seen = Experiment(dataset, config, device="cpu", progress=False), {}
 
     def spy(student, source, store, clips, recipe, *_, **__):
         seen[len(seen)] = recipe, {k: v.clone() for k, v in student.state_dict().items()}
@@ -232,7 +232,7 @@ def test_a_fitted_head_answers_as_the_probe(dataset):
 def test_whatever_attention_a_student_starts_with_its_head_is_fitted_to_it(dataset, start, row):
     one = experiment(dataset)
     hardly = replace(QUICK.recipe, epochs=1, start="probe", rate=1e-9, weight_decay=0.0)
-    one.setting = replace(QUICK, recipe=replace(hardly, batchnorm="all"))
+    one.config = replace(QUICK, recipe=replace(hardly, batchnorm="all"))
     torch.manual_seed(9)
     teacher = one.new_network("teacher", pretrained=False).eval()
     with torch.no_grad():
@@ -265,9 +265,9 @@ def test_a_live_teacher_is_one_switch_and_its_runs_are_kept_apart(dataset):
     kept = experiment(dataset)
     live = experiment(dataset, live_teacher=True)
     epochs = replace(QUICK.recipe, epochs=20)
-    kept.setting = live.setting = replace(QUICK, recipe=epochs)
+    kept.config = live.config = replace(QUICK, recipe=epochs)
     kept.network = live.network = lambda row: kept.new_network(row, pretrained=False)
-    assert isinstance(kept.teacher("stat"), KeptTargets)
+    assert isinstance(kept.teacher("stat"), CachedTeacher)
     assert isinstance(live.teacher("stat"), LiveTeacher)
     folders = [{row: of._folder(row) for row in TABLE_3} for of in (kept, live)]
     apart = {row for row in TABLE_3 if folders[0][row] != folders[1][row]}

@@ -9,7 +9,7 @@ import papermill
 import pytest
 
 from statkit.cli.commands import main
-from statkit.evaluation import Look
+from statkit.evaluation import Prediction
 from statkit.experiments.results import Result
 from statkit.gallery import save_figure
 from statkit.gallery.runner import NotebookError, callback_errors, run_notebooks
@@ -32,7 +32,7 @@ def look(rng, segments=4):
     maps = tuple(rng.random((segments, h, 2 * h)).astype(np.float32) for h in (8, 4, 2, 1))
     weights = rng.dirichlet(np.ones(segments)).astype(np.float32)
     inside = np.arange(segments) > 1
-    return Look(
+    return Prediction(
         rng.random((segments, 24, 32, 3)).astype(np.float32), maps, weights, "Walk", 0.7, inside
     )
 
@@ -177,6 +177,7 @@ def test_a_sweep_of_an_unknown_parameter_is_refused(tmp_path, capsys):
 
 FAILING_CALLBACK = """
 from statkit.plots.downsampling import draw_downsampling
+from statkit.widgets import Slider, explore
 frames = [np.zeros((1, 48, 64, 3), np.uint8)]
 def draw(height):
     return draw_downsampling(frames, ["a"], height=height)

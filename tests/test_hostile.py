@@ -127,7 +127,7 @@ def test_long_work_shows_signs_of_life(tmp_path, suffix):
     """At every packet, whether it is decoded or counted, and at every block of the file."""
     film = write(tmp_path / f"film.{suffix}", pictures(40))
     beats = []
-    probe(film, beat=lambda: beats.append("probe"))
+    probe(film, heartbeat=lambda: beats.append("probe"))
     promised_frames(str(film), lambda: beats.append("promise"))
     with open(film, "ab") as file:
         file.truncate(50 * BLOCK)

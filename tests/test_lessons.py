@@ -21,7 +21,7 @@ from statkit.plots.downsampling import (
 from statkit.plots.spatial import draw_actor_scores, draw_spatial_attention
 from statkit.plots.style import GROUND, LEAST, LEFT, RIGHT, strip_centres
 from statkit.plots.temporal import draw_intervals, draw_orders, draw_temporal_attention
-from statkit.sampling import Draw, segment_indices
+from statkit.sampling import BatchIndex, segment_indices
 from statkit.video import read_frames
 
 
@@ -104,7 +104,7 @@ def test_evaluation_keeps_the_score_of_every_frame(dataset):
     assert found.on_actor == pytest.approx(found.actor_scores.nanmean(1).tolist())
     frames = segment_indices(16, 8)
     mask = torch.from_numpy(dataset.truth.mask(clips[1])[frames[2]])
-    draw = Draw(clips[1:2], frames[None], np.zeros(1, np.int64))
+    draw = BatchIndex(clips[1:2], frames[None], np.zeros(1, np.int64))
     with torch.no_grad():
         output = network(source.pixels(draw, temporal=False))
     alone = attention_on_actor(output.attention_maps[3][2:3], mask)

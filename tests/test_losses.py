@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from statkit.losses import STATLoss, kd_loss, sat_loss, tat_loss, teacher_trust
+from statkit.losses import STATLoss, confidence_weights, kd_loss, sat_loss, tat_loss
 
 
 def naive(student, teacher, weights, reduction):
@@ -38,7 +38,7 @@ SHAPES = [(3, 8, 11), (3, 4, 6), (3, 2, 5, 3), (3, 1, 2)]
 def test_equation_2_against_loops(reduction, weights):
     student, teacher = maps(*SHAPES, seed=1), maps(*SHAPES, seed=2)
     expected = naive(student, teacher, weights or [0.25] * 4, reduction)
-    found = sat_loss(student, teacher, weights, reduction=reduction)
+    found = sat_loss(student, teacher, weights, distance=reduction)
     assert found.item() == pytest.approx(expected, rel=1e-12)
 
 
@@ -61,7 +61,7 @@ def test_gradients_against_finite_differences():
         values.requires_grad_(True)
     for reduction in ("norm", "sum", "mean"):
         assert torch.autograd.gradcheck(
-            lambda *s, kind=reduction: sat_loss(s, teacher, reduction=kind), student
+            lambda *s, kind=reduction: sat_loss(s, teacher, distance=kind), student
         )
 
 
@@ -140,12 +140,14 @@ def test_distillation_by_hand():
 def test_trust_follows_the_teachers_answer_and_its_temporal_weights():
     logits = torch.log(torch.tensor([[0.9, 0.1], [0.2, 0.8]]))
     weights = torch.tensor([[0.75, 0.25, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
-    trust = teacher_trust(logits, weights, torch.tensor([0, 0]))
+    trust = confidence_weights(logits, weights, torch.tensor([0, 0]))
     assert trust.clips.tolist() == pytest.approx([0.9, 0.2])
     assert trust.frames.tolist() == pytest.approx([2.7, 0.9, 0, 0, 0.2, 0.2, 0.2, 0.2])
-    without_label = teacher_trust(logits, weights)
+    without_label = confidence_weights(logits, weights)
     assert without_label.clips.tolist() == pytest.approx([0.9, 0.8])
-    sure = teacher_trust(torch.tensor([[99.0, 0.0]]), torch.full((1, 4), 0.25), torch.tensor([0]))
+    sure = confidence_weights(
+        torch.tensor([[99.0, 0.0]]), torch.full((1, 4), 0.25), torch.tensor([0])
+    )
     assert sure.clips.tolist() == [1] and sure.frames.tolist() == [1] * 4
 
 
@@ -153,7 +155,7 @@ def test_a_sample_without_trust_teaches_nothing():
     student, teacher = maps((4, 3, 4), seed=1), maps((4, 3, 4), seed=2)
     trust = torch.tensor([1.0, 0, 2, 0], dtype=torch.float64)
     one = [sat_loss([student[0][i : i + 1]], [teacher[0][i : i + 1]]) for i in (0, 2)]
-    found = sat_loss(student, teacher, trust=trust)
+    found = sat_loss(student, teacher, sample_weights=trust)
     assert found.item() == pytest.approx((one[0] + 2 * one[1]).item() / 4)
     confident = STATLoss(confident=True)
     fair = STATLoss()
@@ -170,8 +172,8 @@ def test_the_softmax_reading_ignores_a_shift_of_fc2():
     student, teacher = output(1), output(1)
     teacher.tam.fc2 = teacher.tam.fc2 + 5
     labels = torch.arange(4)
-    assert STATLoss(tat_on="softmax")(student, labels, teacher).tat.item() < 1e-6
-    assert STATLoss(tat_on="paper")(student, labels, teacher).tat.item() > 0.1
+    assert STATLoss(tat_targets="softmax")(student, labels, teacher).tat.item() < 1e-6
+    assert STATLoss(tat_targets="paper")(student, labels, teacher).tat.item() > 0.1
 
 
 def test_unlabelled_video_needs_no_labels_and_the_rest_is_refused_in_words():

@@ -36,8 +36,8 @@ def own_folder(demo_folder, tmp_path, monkeypatch):
     return shutil.copytree(demo_folder, tmp_path / "clips")
 
 
-def experiment(dataset, setting=QUICK, **options):
-    return Experiment(dataset, setting, device="cpu", progress=False, **options)
+def experiment(dataset, config=QUICK, **options):
+    return Experiment(dataset, config, device="cpu", progress=False, **options)
 
 
 def test_a_student_is_measured_alike_without_any_hr_frame(own_folder, tmp_path):

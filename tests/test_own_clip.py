@@ -10,7 +10,7 @@ from statkit.data import own_clip
 from statkit.data.frames import FrameSettings, both_sides
 from statkit.data.own_clip import noise_clip, read_bytes, read_clip
 from statkit.data.stored import Source, store_frames
-from statkit.evaluation import best_answers, look_at, look_at_frames
+from statkit.evaluation import best_answers, predict_frames, predict_stored
 from statkit.models import build_model
 from statkit.plots.own_clip import draw_own_clip
 from statkit.runtime.progress import HEADLESS
@@ -106,8 +106,8 @@ def test_stored_and_raw_frames_give_the_same_look(dataset):
     network = build_model("demo", len(dataset.classes)).eval()
     store = store_frames(dataset, progress=False)
     source = Source(store.lr, (36, 48))
-    stored = look_at(network, source, store, 5)
-    raw = look_at_frames(network, store.lr[5], (36, 48), dataset.classes)
+    stored = predict_stored(network, source, store, 5)
+    raw = predict_frames(network, store.lr[5], (36, 48), dataset.classes)
     assert np.array_equal(stored.frames, raw.frames) and np.array_equal(stored.weights, raw.weights)
     assert all(np.array_equal(a, b) for a, b in zip(stored.maps, raw.maps, strict=True))
     assert raw.probabilities.sum() == pytest.approx(1) and raw.inside is None
@@ -169,7 +169,7 @@ def test_one_choice_serves_two_pictures_by_both_doors(dataset, clip, rng, tmp_pa
     network = build_model("demo", len(dataset.classes)).eval()
 
     def draw(clip, height):
-        look = look_at_frames(network, clip.lr, (36, 48), dataset.classes)
+        look = predict_frames(network, clip.lr, (36, 48), dataset.classes)
         return draw_own_clip(clip, {"stat": look}, {"stat": "S"}, dataset.classes, rows=height)
 
     choice = ClipChoice("", spare=clip)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from statkit.sampling import centre_draws, random_draws, segment_indices
+from statkit.sampling import eval_batches, segment_indices, train_batches
 
 
 def test_centres_of_equal_intervals():
@@ -44,7 +44,7 @@ def test_an_epoch_draws_every_clip_once_and_depends_on_its_seed_and_number_alone
     options = {"batch_size": 8, "views": 10}
 
     def epoch(**at):
-        return list(random_draws(clips, lengths, 8, 1, **options, **at))
+        return list(train_batches(clips, lengths, 8, 1, **options, **at))
 
     first = epoch(seed=1, epoch=3)
     drawn = np.concatenate([draw.clips for draw in first])
@@ -61,7 +61,7 @@ def test_a_fixed_look_is_the_same_in_every_epoch_and_another_in_every_view():
     shown = {}
     for epoch in range(8):
         how = {"batch_size": 8, "views": 4, "seed": 0, "epoch": epoch, "fixed": True}
-        for draw in random_draws(clips, lengths, 8, 1, **how):
+        for draw in train_batches(clips, lengths, 8, 1, **how):
             for clip, view, frames in zip(draw.clips, draw.views, draw.frames, strict=True):
                 shown.setdefault((clip, view), set()).add(tuple(frames[:, 0]))
                 assert np.array_equal(frames[:, 0] // 2, np.arange(8))
@@ -70,6 +70,6 @@ def test_a_fixed_look_is_the_same_in_every_epoch_and_another_in_every_view():
 
 
 def test_evaluation_draws_all_clips_in_order_in_the_whole_view():
-    draws = list(centre_draws(np.arange(5), np.full(5, 16), 8, 1, batch_size=2))
+    draws = list(eval_batches(np.arange(5), np.full(5, 16), 8, 1, batch_size=2))
     assert np.concatenate([d.clips for d in draws]).tolist() == [0, 1, 2, 3, 4]
     assert not any(d.views.any() for d in draws)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from statkit.attention import TemporalAttention, spatial_attention
 from statkit.experiments import Experiment
 from statkit.experiments.rows import TABLE_3
-from statkit.experiments.settings import CHOICES, DEMO, REAL, Reading, change, changeable
+from statkit.experiments.settings import CHOICES, DEMO, REAL, PaperChoices, change, changeable
 from statkit.losses import sat_loss
 from statkit.sampling import segment_indices
 from statkit.schedules import SAT_PHASES, inner_weights
@@ -38,7 +38,7 @@ def test_every_name_can_be_changed_and_nothing_else():
             if other is not None:
                 assert getattr(getattr(changed, part), name) == other
     assert change(REAL, []) == REAL
-    assert change(DEMO, ["tat=softmax", "blur=0", "batchnorm=all"]).frames.blur == 0.0
+    assert change(DEMO, ["tat_targets=softmax", "blur=0", "batchnorm=all"]).frames.blur == 0.0
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_cannot_be_read_is_refused_in_words(words):
 
 
 @pytest.mark.parametrize(
-    "words", ["channels=max", "power=2", "sizes=upsample", "distance=sum", "tat=softmax"]
+    "words", ["channels=max", "power=2", "sizes=upsample", "distance=sum", "tat_targets=softmax"]
 )
 def test_a_reading_of_the_losses_changes_transfer_and_nothing_before_it(dataset, words):
     ours, other = experiment(dataset), experiment(dataset, words)
@@ -95,7 +95,7 @@ def test_maps_over_time_against_loops():
     assert torch.allclose(sat_loss([student], [teacher], time="mean"), sum(means) / 2)
     trust = torch.tensor([2.0, 0.5])
     wanted = (2 * sum(steps[:3]) + 0.5 * sum(steps[3:])) / 6
-    assert torch.allclose(sat_loss([student], [teacher], time="step", trust=trust), wanted)
+    assert torch.allclose(sat_loss([student], [teacher], time="step", sample_weights=trust), wanted)
 
 
 def test_the_students_map_is_brought_to_the_teachers_size():
@@ -110,7 +110,7 @@ def test_the_students_map_is_brought_to_the_teachers_size():
 
 def test_mean_over_channels_is_the_sum_after_normalising():
     output, target = torch.randn(2, 7, 3, 4), torch.rand(2, 3, 4)
-    maps = [spatial_attention(output, reduction=way) for way in ("sum", "mean", "max")]
+    maps = [spatial_attention(output, distance=way) for way in ("sum", "mean", "max")]
     losses = [sat_loss([found], [target]) for found in maps]
     assert torch.allclose(losses[0], losses[1]) and not torch.allclose(losses[0], losses[2])
 
@@ -151,5 +151,7 @@ def test_the_flow_streams_weight(dataset):
 
 
 def test_the_defaults_are_the_papers_or_argued():
-    assert Reading().unusual() == {}
-    assert Reading(tat="softmax", flips=True).unusual(("tat", "tam")) == {"tat": "softmax"}
+    assert PaperChoices().non_default() == {}
+    assert PaperChoices(tat_targets="softmax", flips=True).non_default(("tat", "tam")) == {
+        "tat": "softmax"
+    }

@@ -14,7 +14,7 @@ import torch
 from data_prep.demo import VERSION
 from statkit.cli.commands import main
 from statkit.experiments.grid import TABLES, plan
-from statkit.experiments.results import Result, read_results, shipped
+from statkit.experiments.results import Result, published_runs, read_results
 from statkit.experiments.rows import ROWS, TITLES
 from statkit.experiments.settings import DEMO
 from statkit.experiments.tables import latex, lines_of, markdown
@@ -38,13 +38,13 @@ def test_a_plan_has_one_job_a_seed_and_split(dataset):
     dataset = replace(dataset, splits={1: dataset.split(1), 2: dataset.split(1)})
     jobs = plan("2", dataset, DEMO, [0, 1, 2], [1, 2])
     assert len(jobs) == 6 and all(len(job) == 8 for job in jobs)
-    assert {setting.frames.lr_size for setting in jobs[0].settings} == set(TABLES["2"].sizes)
+    assert {config.frames.lr_size for config in jobs[0].settings} == set(TABLES["2"].sizes)
     few = plan("labels", dataset, DEMO, [0], [1])[0].settings
-    assert [setting.labelled for setting in few] == [4, 16, None]
+    assert [config.labelled for config in few] == [4, 16, None]
     # 48 training clips of 12 classes: 4 a class is all of them, so no more epochs.
     assert few[0].student_epochs == DEMO.recipe.epochs and few[2].student_epochs is None
     one = plan("labels", dataset, replace(DEMO, labelled=2), [0], [1])[0].settings
-    assert [(setting.labelled, setting.student_epochs) for setting in one] == [(2, 100)]
+    assert [(config.labelled, config.student_epochs) for config in one] == [(2, 100)]
     with pytest.raises(ValueError, match="no table '7'"):
         plan("7", dataset, DEMO, [0], [1])
     with pytest.raises(ValueError, match="no row nonsense"):
@@ -136,6 +136,10 @@ def test_a_grid_over_dask_is_the_same(demo_folder, tmp_path, capsys):
 def test_shipped_runs_are_found_by_the_name_of_their_clips(dataset):
     """The lessons draw tables from them; clips of another version or make have none."""
     for name in ("1", "2", "3", "labels"):
-        assert {run.row for run in shipped(f"demo-v{VERSION}", name)} >= set(TABLES[name].rows[:2])
-    assert {"teacher", "student", "stat"} <= {run.row for run in shipped("clips_160x120", "3")}
-    assert shipped(dataset.name, "3") == []
+        assert {run.row for run in published_runs(f"demo-v{VERSION}", name)} >= set(
+            TABLES[name].rows[:2]
+        )
+    assert {"teacher", "student", "stat"} <= {
+        run.row for run in published_runs("clips_160x120", "3")
+    }
+    assert published_runs(dataset.name, "3") == []

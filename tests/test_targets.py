@@ -12,11 +12,11 @@ import torch
 from data_prep import index_folder
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import Source, store_frames
-from statkit.experiments.targets import KeptTargets
+from statkit.experiments.targets import CachedTeacher
 from statkit.losses import STATLoss
 from statkit.models import build_model
 from statkit.runtime.cache import cache_folder
-from statkit.sampling import random_draws
+from statkit.sampling import train_batches
 from statkit.teacher import LiveTeacher
 
 SIZE = (24, 32)
@@ -53,7 +53,7 @@ def keep(store, seed=9, views=4, clips=None, fixed=False, **how):
     teacher = LiveTeacher(build_model("demo", 12), source, precision="float32")
     clips = store.dataset.split(1).train if clips is None else clips
     options = {"views": views, "map_sizes": MAPS, "fixed": fixed, "progress": False}
-    return KeptTargets(teacher, store, clips, **options)
+    return CachedTeacher(teacher, store, clips, **options)
 
 
 def arrays(kept):
@@ -92,7 +92,7 @@ def test_kept_targets_say_what_the_live_teacher_says(store, fixed):
     student = build_model("demo", 12).eval()
     loss = STATLoss()
     how = {"batch_size": 8, "views": 4, "seed": 0, "epoch": 0, "fixed": fixed}
-    for draw in random_draws(clips, store.lengths, 8, 1, **how):
+    for draw in train_batches(clips, store.lengths, 8, 1, **how):
         with torch.no_grad():
             output = student(Source(store.lr, SIZE).pixels(draw, temporal=False))
         labels = torch.from_numpy(store.dataset.labels[draw.clips])
@@ -102,7 +102,7 @@ def test_kept_targets_say_what_the_live_teacher_says(store, fixed):
 
 def test_targets_of_fixed_looks_answer_for_no_other_frames(store):
     kept, clips = keep(store, fixed=True), store.dataset.split(1).train
-    draws = random_draws(clips, store.lengths, 8, 1, batch_size=8, views=4, seed=0, epoch=0)
+    draws = train_batches(clips, store.lengths, 8, 1, batch_size=8, views=4, seed=0, epoch=0)
     with pytest.raises(ValueError, match="other frames"):
         kept(next(draws))
 
@@ -169,4 +169,4 @@ def test_a_full_disk_is_named_and_nothing_is_left(store, monkeypatch):
 def test_3d_teachers_are_refused(store):
     teacher = LiveTeacher(build_model("r2plus1d_18", 12, 2), Source(store.hr, SIZE))
     with pytest.raises(ValueError, match="LiveTeacher"):
-        KeptTargets(teacher, store, np.arange(4), views=1, map_sizes=MAPS, progress=False)
+        CachedTeacher(teacher, store, np.arange(4), views=1, map_sizes=MAPS, progress=False)

@@ -15,7 +15,7 @@ from statkit.data.stored import Source, store_frames
 from statkit.losses import STATLoss
 from statkit.models import build_model
 from statkit.recipes import RECIPES, Recipe
-from statkit.sampling import Draw
+from statkit.sampling import BatchIndex
 from statkit.schedules import rolling_weights
 from statkit.teacher import LiveTeacher
 from statkit.training import CheckpointError, train_single, train_transfer
@@ -140,7 +140,7 @@ def test_a_mirrored_view_has_its_own_targets(store):
     teacher, clip = live(store), store.dataset.split(1).train[:1]
     frames = np.arange(8)[None, :, None]
     plain, mirrored = (
-        teacher(Draw(clip, frames, np.array([view]))).attention_maps[0] for view in (0, 1)
+        teacher(BatchIndex(clip, frames, np.array([view]))).attention_maps[0] for view in (0, 1)
     )
     assert not torch.allclose(plain.flip(-1), mirrored, rtol=1e-3)
 

@@ -13,11 +13,11 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.figure import Figure
 
-from statkit.analysis.gradients import pull_of_parts
+from statkit.analysis.gradients import loss_gradients
 from statkit.data.frames import FrameSettings
-from statkit.evaluation import Look
+from statkit.evaluation import Prediction
 from statkit.experiments import Experiment
-from statkit.experiments.settings import Setting
+from statkit.experiments.settings import ExperimentConfig
 from statkit.gallery import save_figure
 from statkit.gallery.book import write_book
 from statkit.gallery.runner import WIDGET, without_widgets
@@ -31,7 +31,7 @@ from statkit.recipes import Recipe
 from statkit.widgets import Choice, Explorer, Shares, Slider, Toggle
 from statkit.widgets.controls import rescale
 from statkit.widgets.explorer import render
-from statkit.widgets.live import Stopped, TrainingPanel, watch
+from statkit.widgets.live import Stopped, TrainingPanel, train_and_watch
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -130,7 +130,7 @@ def sides():
 def test_inner_products_give_the_gradient_of_any_weights(sides):
     student, pixels, labels, teacher = sides
     before = {name: value.clone() for name, value in student.state_dict().items()}
-    pull = pull_of_parts(student, pixels, labels, teacher)
+    pull = loss_gradients(student, pixels, labels, teacher)
     assert all(torch.equal(value, before[name]) for name, value in student.state_dict().items())
     for weights in ((1 / 3, 1 / 3, 1 / 3), (0.2, 0.7, 0.1), (0, 1, 0)):
         parts = STATLoss(*weights)(student.train()(pixels), labels, teacher)
@@ -147,7 +147,7 @@ def test_inner_products_give_the_gradient_of_any_weights(sides):
 
 
 def test_the_loss_parts_are_drawn_as_weighted(sides):
-    pull = pull_of_parts(*sides)
+    pull = loss_gradients(*sides)
     shown = draw_loss_parts(pull, weights=(0.5, 0.5, 0)).shown
     assert shown["terms"] == pytest.approx(pull.values * [0.5, 0.5, 0])
     assert shown["shares"][2] == 0 and shown["shares"].sum() == pytest.approx(1)
@@ -165,28 +165,28 @@ def test_curves_leave_out_what_a_row_does_not_have():
 def test_the_overview_shows_the_maps_it_is_given(rng):
     maps = tuple(rng.random((4, h, 2 * h)).astype(np.float32) for h in (8, 4, 2, 2))
     frames = rng.random((4, 24, 32, 3)).astype(np.float32)
-    look = Look(frames, maps, rng.dirichlet(np.ones(4)), "Walk", 0.7)
+    look = Prediction(frames, maps, rng.dirichlet(np.ones(4)), "Walk", 0.7)
     figure = draw_overview(look, look, "Jump", frame=2)
     assert np.array_equal(figure.shown["student_block3"], maps[2][2])
     assert "Jump" in figure.alt
 
 
 def test_stopped_training_keeps_its_epochs_and_goes_on(dataset, capsys):
-    setting = Setting(
+    config = ExperimentConfig(
         frames=FrameSettings(hr_size=(24, 32)), recipe=Recipe(epochs=3, batch_size=16, views=1)
     )
-    experiment = Experiment(dataset, setting, device="cpu", progress=False)
+    experiment = Experiment(dataset, config, device="cpu", progress=False)
     panel = TrainingPanel(experiment, ["student"])
     panel.button.click()
     with pytest.raises(Stopped, match="Stopped Student after epoch 1"):
         experiment.network("student", on_epoch=partial(panel.on_epoch, "student"))
     assert not experiment.trained("student")
     told = []
-    again = Experiment(dataset, setting, device="cpu", progress=False)
+    again = Experiment(dataset, config, device="cpu", progress=False)
     again.network("student", on_epoch=lambda epoch, means: told.append((epoch, means["ce"])))
     assert [epoch for epoch, _ in told] == [0, 1, 2]
     assert told[0][1] == panel.histories["student"][0]["ce"]
-    figure = watch(again, ["student"])
+    figure = train_and_watch(again, ["student"])
     assert figure.shown["student_ce"].tolist() == [ce for _, ce in told]
 
 

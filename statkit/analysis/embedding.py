@@ -27,7 +27,7 @@ def tsne(
 
     Args:
         points: float ``[N, C]``.
-        perplexity: about how many neighbours each point tries to keep; see :func:`within_reach`.
+        perplexity: about how many neighbours each point tries to keep; see :func:`clip_perplexity`.
         start: "pca" starts from the two main directions, so that every seed gives nearly the same
             picture; "random" starts from anywhere.
         seed: of the random numbers.
@@ -42,7 +42,7 @@ def tsne(
     points = np.ascontiguousarray(points, np.float32)
     if points.ndim != 2 or len(points) < 4 or not np.isfinite(points).all():
         raise ValueError(f"t-SNE takes finite points [N, C], N at least 4, got {points.shape}")
-    perplexity = within_reach(perplexity, len(points))
+    perplexity = clip_perplexity(perplexity, len(points))
     made_of = [fingerprint(points.tobytes().hex()), perplexity, start, seed, steps]
     file = cache_folder("tsne") / f"{fingerprint(made_of)}.npy"
     if not file.is_file():
@@ -57,7 +57,7 @@ def tsne(
     return np.load(file)
 
 
-def within_reach(perplexity: float, count: int) -> float:
+def clip_perplexity(perplexity: float, count: int) -> float:
     """The perplexity that :func:`tsne` uses for so many points: at most a third of the others."""
     return min(perplexity, (count - 1) // 3)
 
@@ -84,7 +84,7 @@ def separation(
 
     near = neighbours(points)
     share = None if scenes is None else float(100 * (scenes[near] == scenes[:, None]).mean())
-    return Separation(nearest_names(near, labels), float(silhouette_score(points, labels)), share)
+    return Separation(knn_accuracy(near, labels), float(silhouette_score(points, labels)), share)
 
 
 def neighbours(points: np.ndarray, count: int = NEIGHBOURS) -> np.ndarray:
@@ -94,7 +94,7 @@ def neighbours(points: np.ndarray, count: int = NEIGHBOURS) -> np.ndarray:
     return NearestNeighbors(n_neighbors=min(count, len(points) - 1)).fit(points).kneighbors()[1]
 
 
-def nearest_names(near: np.ndarray, labels: np.ndarray) -> float:
+def knn_accuracy(near: np.ndarray, labels: np.ndarray) -> float:
     """Per cent of points whose class most of its neighbours ``[N, k]`` have; of classes with as
     many neighbours the one with the nearer ones wins."""
     weights = 1 + 1e-3 * np.arange(near.shape[1])[::-1]
@@ -104,7 +104,7 @@ def nearest_names(near: np.ndarray, labels: np.ndarray) -> float:
     return float(100 * (votes.argmax(1) == labels).mean())
 
 
-def evenness(points: np.ndarray) -> float:
+def clark_evans_ratio(points: np.ndarray) -> float:
     """Mean distance to the nearest other point, over that of as many points thrown at random on
     the same area (Clark and Evans, 1954): 1 for points at random, less for clumps, more for a grid.
 

@@ -20,7 +20,7 @@ PARTS = ("ce", "sat", "tat")
 
 
 @dataclass(frozen=True)
-class Pull:
+class GradientStats:
     """The three parts of Equation 4 on one batch.
 
     values float64 ``[3]``, the losses before weighting; products float64 ``[3, 3]``, the inner
@@ -53,7 +53,7 @@ class Pull:
         return weights * (self.products @ weights) / square if square > 0 else np.zeros(3)
 
 
-def pull_of_parts(
+def loss_gradients(
     student: STATNet,
     pixels: Tensor,
     labels: Tensor,
@@ -61,7 +61,7 @@ def pull_of_parts(
     *,
     loss: STATLoss | None = None,
     batchnorm: str = "train",
-) -> Pull:
+) -> GradientStats:
     """Gradients of the three parts with respect to the student's parameters, as in training.
 
     Args:
@@ -86,4 +86,4 @@ def pull_of_parts(
         values.append(alone.total.item())
         gradients.append(torch.cat([g.double().flatten() for g in found]))
     stacked = torch.stack(gradients)
-    return Pull(np.array(values), (stacked @ stacked.T).cpu().numpy())
+    return GradientStats(np.array(values), (stacked @ stacked.T).cpu().numpy())

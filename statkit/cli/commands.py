@@ -49,10 +49,10 @@ def prepare(options) -> None:
 def _keep_frames(options) -> None:
     """The frames of generated clips, or of a folder as it is, in the cache."""
     from statkit.data.stored import store_frames
-    from statkit.experiments.settings import default_setting
+    from statkit.experiments.settings import default_config
 
     dataset = _dataset(options)
-    store = store_frames(dataset, _frame_settings(options, default_setting(dataset).frames))
+    store = store_frames(dataset, _frame_settings(options, default_config(dataset).frames))
     kind = "generated" if dataset.generated else "real"
     print(f"{dataset.name}: {len(dataset)} {kind} clips, {len(dataset.classes)} classes")
     for number, split in sorted(dataset.splits.items()):
@@ -131,10 +131,10 @@ def tables(options) -> None:
     if processes() > 1 and (options.dask or options.workers > 1):
         raise ValueError("spread a grid over workers, or each training over processes: not both")
     dataset = _dataset(options)
-    setting = _setting(options, dataset)
+    config = _setting(options, dataset)
     for name in options.table:
         table, rows = TABLES[name], options.rows or TABLES[name].rows
-        jobs = plan(name, dataset, setting, options.seeds, options.splits, rows)
+        jobs = plan(name, dataset, config, options.seeds, options.splits, rows)
         total, results = sum(len(job) for job in jobs), []
         file = options.out / f"table_{name}.csv"
         with _executor(options) as executor:
@@ -246,13 +246,13 @@ def _experiments(options) -> list:
     from statkit.experiments.experiment import Experiment
 
     dataset = _dataset(options)
-    setting = _setting(options, dataset)
+    config = _setting(options, dataset)
     about = {
         "unlabelled": _unlabelled(options),
         "live_teacher": options.live_teacher,
         "device": options.device,
     }
-    return [Experiment(dataset, setting, seed, **about) for seed in options.seeds]
+    return [Experiment(dataset, config, seed, **about) for seed in options.seeds]
 
 
 def _dataset(options):
@@ -281,15 +281,15 @@ def _say(line: str) -> None:
 
 def _setting(options, dataset):
     """The data set's default setting with what the options change."""
-    from statkit.experiments.settings import change, default_setting
+    from statkit.experiments.settings import change, default_config
     from statkit.recipes import RECIPES
 
-    setting = default_setting(dataset)
-    if options.recipe and RECIPES[options.recipe] != setting.recipe:
-        setting = replace(setting, recipe=RECIPES[options.recipe], student_size=None)
-    if options.backbone and options.backbone != setting.backbone:
+    config = default_config(dataset)
+    if options.recipe and RECIPES[options.recipe] != config.recipe:
+        config = replace(config, recipe=RECIPES[options.recipe], student_size=None)
+    if options.backbone and options.backbone != config.backbone:
         other = {"backbone": options.backbone, "pretrained": False, "segments": None}
-        setting = replace(setting, **other, student_size=None)
+        config = replace(config, **other, student_size=None)
     changes = {
         "segments": options.segments,
         "pretrained": options.pretrained,
@@ -297,12 +297,12 @@ def _setting(options, dataset):
         "split": options.split,
         "labelled": options.labelled,
     }
-    setting = replace(setting, **{k: v for k, v in changes.items() if v is not None})
-    setting = replace(setting, frames=_frame_settings(options, setting.frames))
+    config = replace(config, **{k: v for k, v in changes.items() if v is not None})
+    config = replace(config, frames=_frame_settings(options, config.frames))
     recipe = {"epochs": options.epochs, "batch_size": options.batch_size}
     recipe = {k: v for k, v in recipe.items() if v is not None}
-    setting = replace(setting, recipe=replace(setting.recipe, **recipe))
-    return change(setting, options.changes)
+    config = replace(config, recipe=replace(config.recipe, **recipe))
+    return change(config, options.changes)
 
 
 def _frame_settings(options, settings):

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from statkit.runtime.cache import cache_folder, fingerprint
 from statkit.runtime.progress import progress_bar
-from statkit.sampling import Draw
+from statkit.sampling import BatchIndex
 from statkit.video.files import read_frames
 from statkit.views import take_views
 
@@ -71,7 +71,7 @@ class Source:
     def __init__(self, frames: np.ndarray, size: tuple[int, int]):
         self.frames, self.size = frames, tuple(size)
 
-    def pixels(self, draw: Draw, *, temporal: bool, device: torch.device | str = "cpu"):
+    def pixels(self, draw: BatchIndex, *, temporal: bool, device: torch.device | str = "cpu"):
         """float32 ``[B, K, 3, h, w]``, or ``[B, K, 3, F, h, w]`` for a 3-D network, in 0..1."""
         chosen = self.frames[draw.clips[:, None, None], draw.frames]
         chosen = torch.from_numpy(np.ascontiguousarray(chosen)).to(device)

@@ -41,4 +41,4 @@ def total_norm(answer: Callable) -> str:
         "lengths of vectors do not add; their inner products count as well"
     )
     assert np.isclose(found, right), f"it should be {right:.4f}, it is {found:.4f}"
-    return "Right. Pull.total_norm is this, and the sliders need no gradient beyond it."
+    return "Right. GradientStats.total_norm is this, and the sliders need no gradient beyond it."

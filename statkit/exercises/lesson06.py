@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from statkit.analysis.embedding import nearest_names, neighbours
+from statkit.analysis.embedding import knn_accuracy, neighbours
 
 
 def nearest_neighbour_accuracy(answer: Callable) -> str:
@@ -16,7 +16,7 @@ def nearest_neighbour_accuracy(answer: Callable) -> str:
     points = rng.normal(0, 1, (60, 8)) + labels[:, None]
     found = answer(points, labels)
     assert found is not None, "the function returns nothing yet"
-    right = nearest_names(neighbours(points, 1), labels) / 100
+    right = knn_accuracy(neighbours(points, 1), labels) / 100
     assert not np.isclose(found, 1) or right == 1, (
         "a point must not be its own neighbour: put infinity on the diagonal of the distances"
     )

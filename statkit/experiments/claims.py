@@ -52,8 +52,8 @@ def _rows(row: str, baseline: str, what: str = "prec1", labelled: int | None = N
 
 def _from_scratch(runs: Runs) -> Estimate:
     """Rows of their own where the others start from pretrained weights, else the others."""
-    settings = [json.loads(run.parameters).get("setting", {}) for run in runs]
-    pretrained = any(setting.get("pretrained") for setting in settings)
+    settings = [json.loads(run.parameters).get("config", {}) for run in runs]
+    pretrained = any(config.get("pretrained") for config in settings)
     rows = ("stat_scratch", "student_scratch") if pretrained else ("stat", "student")
     return gain(runs, *rows)
 

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -21,26 +21,26 @@ from statkit.data.own_clip import OwnClip
 from statkit.data.stored import FrameStore, Source, store_frames
 from statkit.evaluation import (
     Evaluation,
-    Look,
-    look_at,
-    look_at_frames,
+    Prediction,
+    predict_frames,
+    predict_stored,
     start_as_probe,
 )
 from statkit.models import STATNet, build_model
 from statkit.recipes import Recipe
-from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
+from statkit.runtime.cache import cache_folder, write_atomically
 from statkit.runtime.device import device_name, pick_device
-from statkit.runtime.distributed import main_says, wait
+from statkit.runtime.distributed import barrier, broadcast_from_main
 from statkit.runtime.processes import is_main
 from statkit.runtime.progress import progress_bar
 from statkit.teacher import Teacher
 from statkit.training import train_transfer
 
-from .measure import evaluate_row, measure, probe
+from .measure import evaluate_row, measure, parameters_of, probe
 from .results import Result
 from .rows import ROWS, SCRATCH, Row
-from .runs import equation_4, power_of, recipe_of, run_name
-from .settings import DEMO, Setting
+from .runs import equation_4, power_of, recipe_of, result_name, run_name
+from .settings import DEMO, ExperimentConfig
 from .targets import map_sizes, teacher_for
 
 
@@ -60,7 +60,7 @@ class Experiment:
     def __init__(
         self,
         dataset: VideoDataset,
-        setting: Setting = DEMO,
+        config: ExperimentConfig = DEMO,
         seed: int = 0,
         *,
         rows: Mapping[str, Row] | None = None,
@@ -69,33 +69,33 @@ class Experiment:
         device: str = "auto",
         progress: bool = True,
     ):
-        self.dataset, self.setting, self.seed = dataset, setting, seed
+        self.dataset, self.config, self.seed = dataset, config, seed
         self.rows = ROWS | dict(rows or {})
         self.unlabelled, self.live_teacher = unlabelled, live_teacher
         self.device, self.progress = pick_device(device), progress
-        self.split = dataset.split(setting.split)
+        self.split = dataset.split(config.split)
         self._networks: dict[str, STATNet] = {}
         self._teachers: dict[tuple, Teacher] = {}
-        self._looks: dict[tuple[str, int], Look] = {}
+        self._predictions: dict[tuple[str, int], Prediction] = {}
 
     @cached_property
     def store(self) -> FrameStore:
-        return store_frames(self.dataset, self.setting.frames, progress=self.progress)
+        return store_frames(self.dataset, self.config.frames, progress=self.progress)
 
     @cached_property
     def pool(self) -> tuple[FrameStore, np.ndarray]:
         """Frames and clip numbers of the unlabelled stage."""
         if self.unlabelled is None:
             return self.store, self.split.train
-        store = store_frames(self.unlabelled, self.setting.frames, progress=self.progress)
+        store = store_frames(self.unlabelled, self.config.frames, progress=self.progress)
         return store, np.arange(len(self.unlabelled))
 
     def training_clips(self, row: str) -> np.ndarray:
         """int64 clip numbers that a row learns from, in its own store."""
         if not self.rows[row].labelled:
             return self.pool[1]
-        clips, wanted = self.split.train, self.setting.labelled
-        if wanted is None or self.rows[row].side == "hr":
+        clips, wanted = self.split.train, self.config.labelled
+        if wanted is None or self.rows[row].input == "hr":
             return clips
         shuffled = np.random.default_rng(self.seed).permutation(clips)
         labels = self.dataset.labels[shuffled]
@@ -104,13 +104,13 @@ class Experiment:
 
     def source(self, row: str, store: FrameStore | None = None) -> Source:
         """The pixels that a row's network sees, of the data set's clips or another store's."""
-        kind, frames, store = self.rows[row], self.setting.frames, store or self.store
-        if kind.side == "hr":
+        kind, frames, store = self.rows[row], self.config.frames, store or self.store
+        if kind.input == "hr":
             return Source(store.hr, frames.hr_size)
         enlarged = {"hr": frames.hr_size, "lr": frames.lr_size}
-        own = min(self.setting.student_size or frames.hr_size, frames.hr_size)
+        own = min(self.config.student_size or frames.hr_size, frames.hr_size)
         size = enlarged.get(kind.size, own)
-        if kind.side == "flow":
+        if kind.input == "flow":
             return Source(self._flow, size)
         return Source(store.lr, size)
 
@@ -123,9 +123,9 @@ class Experiment:
     def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
         """The row's trained network in evaluation mode: trained now, or as kept."""
         if row not in self._networks:
-            if not main_says(self._weights(row).is_file()):
+            if not broadcast_from_main(self._weights(row).is_file()):
                 with self._alone(row):
-                    if not main_says(self._weights(row).is_file()):
+                    if not broadcast_from_main(self._weights(row).is_file()):
                         self._train(row, on_epoch)
             network = self.new_network(row).to(self.device)
             state = torch.load(self._weights(row), map_location="cpu", weights_only=True)
@@ -161,29 +161,34 @@ class Experiment:
 
     def result(self, row: str) -> Result:
         """The row's line of the table: measured now, or as kept."""
-        unusual, parts = self.setting.reading.unusual(), self.rows[row].fuses or (row,)
-        file = self._folder(row) / f"result{'-' + fingerprint(unusual) if unusual else ''}.json"
-        if not main_says(file.is_file()):
+        file, parts = (
+            self._folder(row) / result_name(self.config),
+            self.rows[row].fused_rows or (row,),
+        )
+        if not broadcast_from_main(file.is_file()):
             for part in parts:
                 self.network(part)
             if is_main():
                 runs = [json.loads(self._run_file(part).read_text()) for part in parts]
                 text = json.dumps(asdict(measure(self, row, runs)), indent=1)
                 write_atomically(file, lambda path: path.write_text(text))
-            wait()
-        return Result(**json.loads(file.read_text()))
+            barrier()
+        kept = Result(**json.loads(file.read_text()))
+        return replace(kept, parameters=parameters_of(self, row))
 
-    def look(self, row: str, clip: int) -> Look:
+    def predict(self, row: str, clip: int) -> Prediction:
         """The row's network looking at one clip; kept, so that a slider finds it again."""
-        if (row, clip) not in self._looks:
-            self._looks[row, clip] = look_at(self.network(row), self.source(row), self.store, clip)
-        return self._looks[row, clip]
+        if (row, clip) not in self._predictions:
+            self._predictions[row, clip] = predict_stored(
+                self.network(row), self.source(row), self.store, clip
+            )
+        return self._predictions[row, clip]
 
-    def look_at_clip(self, row: str, clip: OwnClip) -> Look:
+    def predict_clip(self, row: str, clip: OwnClip) -> Prediction:
         """The row's network looking at a clip that belongs to no data set."""
-        frames = clip.hr if self.rows[row].side == "hr" else clip.lr
+        frames = clip.hr if self.rows[row].input == "hr" else clip.lr
         size, classes = self.source(row).size, self.dataset.classes
-        return look_at_frames(self.network(row), frames, size, classes)
+        return predict_frames(self.network(row), frames, size, classes)
 
     def trained(self, row: str) -> bool:
         """Whether the row's network is kept from an earlier run."""
@@ -193,7 +198,7 @@ class Experiment:
         """The fixed teacher as a source of targets for a row, see
         :func:`statkit.experiments.targets.teacher_for`."""
         kind, sizes = self.rows[row], tuple(map_sizes(self, row))
-        which = power_of(kind, self.setting), sizes, kind.labelled
+        which = power_of(kind, self.config), sizes, kind.labelled
         if which not in self._teachers:
             self._teachers[which] = teacher_for(self, row, list(sizes))
         return self._teachers[which]
@@ -205,7 +210,7 @@ class Experiment:
         source = self.source(row, store)
         teacher = self.teacher(row) if kind.transfers else None
         torch.manual_seed(self.seed)
-        pretrained = self.setting.pretrained if kind.start != SCRATCH else False
+        pretrained = self.config.pretrained if kind.start != SCRATCH else False
         network = self.new_network(row, pretrained=pretrained)
         before = kind.before(self.rows)
         if before:
@@ -225,7 +230,7 @@ class Experiment:
             clips,
             recipe,
             teacher,
-            partial(equation_4, kind, self.setting),
+            partial(equation_4, kind, self.config),
             seed=self.seed,
             device=str(self.device),
             checkpoint=checkpoint,
@@ -243,7 +248,7 @@ class Experiment:
             state = network.state_dict()
             write_atomically(self._weights(row), lambda path: torch.save(state, path))
             checkpoint.unlink(missing_ok=True)
-        wait()
+        barrier()
 
     def history(self, row: str) -> list[dict[str, float]]:
         """Mean loss parts of every epoch of a row's training."""
@@ -253,26 +258,26 @@ class Experiment:
     def new_network(self, row: str, *, pretrained: bool | str = False) -> STATNet:
         """The row's network before any training."""
         network = build_model(
-            self.setting.backbone,
+            self.config.backbone,
             len(self.dataset.classes),
-            self.setting.segments,
+            self.config.segments,
             pretrained=pretrained,
             small_stem=self.rows[row].small_stem,
-            shared_tam=self.setting.reading.tam == "shared",
+            shared_tam=self.config.choices.tam == "shared",
         )
-        network.power = power_of(self.rows[row], self.setting)
-        network.channels = self.setting.reading.channels
+        network.power = power_of(self.rows[row], self.config)
+        network.channels = self.config.choices.channels
         return network
 
     def recipe(self, row: str) -> Recipe:
         """How the row is trained."""
-        return recipe_of(self.rows[row], self.setting)
+        return recipe_of(self.rows[row], self.config)
 
     def _folder(self, row: str) -> Path:
         name = run_name(
             row,
             self.rows,
-            self.setting,
+            self.config,
             self.seed,
             clips=self.dataset.fingerprint,
             unlabelled=None if self.unlabelled is None else self.unlabelled.fingerprint,

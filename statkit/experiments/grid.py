@@ -17,7 +17,7 @@ from statkit.data.clips import VideoDataset
 from .experiment import Experiment
 from .results import Result
 from .rows import ROWS, TABLE_1, TABLE_2, TABLE_3
-from .settings import Setting
+from .settings import ExperimentConfig
 
 SIZES = ((6, 8), (12, 16), (18, 24), (24, 32))
 
@@ -83,7 +83,7 @@ class Job:
     """What one worker does: all settings and rows of a table for one seed and split."""
 
     table: str
-    settings: tuple[Setting, ...]
+    settings: tuple[ExperimentConfig, ...]
     rows: tuple[str, ...]
     seed: int
 
@@ -94,7 +94,7 @@ class Job:
 def plan(
     name: str,
     dataset: VideoDataset,
-    setting: Setting,
+    config: ExperimentConfig,
     seeds: Sequence[int],
     splits: Sequence[int],
     rows: Sequence[str] = (),
@@ -120,14 +120,14 @@ def plan(
     for split in splits:
         clips = dataset.split(split).train
         settings = []
-        numbers = (setting.labelled,) if setting.labelled else table.labelled or (None,)
-        for size in table.sizes or (setting.frames.lr_size,):
+        numbers = (config.labelled,) if config.labelled else table.labelled or (None,)
+        for size in table.sizes or (config.frames.lr_size,):
             for labelled in numbers:
-                frames = replace(setting.frames, lr_size=size)
-                one = replace(setting, split=split, frames=frames, labelled=labelled)
+                frames = replace(config.frames, lr_size=size)
+                one = replace(config, split=split, frames=frames, labelled=labelled)
                 if labelled:
                     fewer = labelled * len(dataset.classes) / len(clips)
-                    epochs = max(1, round(setting.recipe.epochs / min(1, fewer)))
+                    epochs = max(1, round(config.recipe.epochs / min(1, fewer)))
                     one = replace(one, student_epochs=epochs)
                 settings.append(one)
         jobs += [Job(name, tuple(settings), tuple(rows) or table.rows, seed) for seed in seeds]
@@ -146,9 +146,9 @@ def run_job(
     """The results of one job, one by one."""
     if threads:
         torch.set_num_threads(threads)
-    for setting in job.settings:
+    for config in job.settings:
         experiment = Experiment(
-            dataset, setting, job.seed, unlabelled=unlabelled, device=device, progress=progress
+            dataset, config, job.seed, unlabelled=unlabelled, device=device, progress=progress
         )
         for row in job.rows:
             yield replace(experiment.result(row), table=job.table)

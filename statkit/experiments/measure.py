@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from statkit.analysis.embedding import nearest_names, neighbours
+from statkit.analysis.embedding import knn_accuracy, neighbours
 from statkit.evaluation import Evaluation, evaluate, linear_probe, precision_at_k
 from statkit.runtime.device import device_name
 
 from .results import Result
-from .rows import Row
 
 if TYPE_CHECKING:
     from .experiment import Experiment
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 
 def evaluate_row(experiment: Experiment, row: str) -> Evaluation:
     """The row's network on the test clips. Of fused rows, the mean class probabilities."""
-    setting = experiment.setting
-    if experiment.rows[row].fuses:
-        parts = [experiment.evaluate(part) for part in experiment.rows[row].fuses]
+    config = experiment.config
+    if experiment.rows[row].fused_rows:
+        parts = [experiment.evaluate(part) for part in experiment.rows[row].fused_rows]
         logits = _fused(experiment, row, [part.logits.softmax(1) for part in parts]).log()
         labels = torch.from_numpy(experiment.dataset.labels[experiment.split.test])
         prec1, prec5 = precision_at_k(logits, labels)
@@ -44,9 +43,9 @@ def evaluate_row(experiment: Experiment, row: str) -> Evaluation:
         experiment.source(row),
         experiment.store,
         experiment.split.test,
-        precision=setting.recipe.precision,
-        flips=setting.reading.flips,
-        offsets=setting.reading.offsets,
+        precision=config.recipe.precision,
+        flips=config.choices.flips,
+        offsets=config.choices.offsets,
     )
 
 
@@ -67,7 +66,7 @@ def measure(experiment: Experiment, row: str, runs: Sequence[dict]) -> Result:
         on_actor=evaluation.on_actor and evaluation.on_actor[-1],
         in_action=evaluation.in_action,
         in_action_blind=evaluation.in_action_blind,
-        neighbours=round(nearest_names(near, labels), 3),
+        neighbours=round(knn_accuracy(near, labels), 3),
     )
 
 
@@ -80,7 +79,7 @@ def probe(experiment: Experiment, side: str) -> Result:
     start = time.perf_counter()
     torch.manual_seed(experiment.seed)
     row = "teacher" if side == "hr" else "student"
-    network = experiment.new_network(row, pretrained=experiment.setting.pretrained)
+    network = experiment.new_network(row, pretrained=experiment.config.pretrained)
     network.to(experiment.device)
     source, labels, split = experiment.source(row), experiment.dataset.labels, experiment.split
     train, test = (
@@ -92,41 +91,42 @@ def probe(experiment: Experiment, side: str) -> Result:
     name = "linear_probe_hr" if side == "hr" else "linear_probe"
     seconds = round(time.perf_counter() - start, 1)
     seen = replace(_result(experiment, row, prec1, prec5), row=name, seconds=seconds)
-    return replace(seen, parameters=_parameters(experiment))
+    return replace(seen, parameters=parameters_of(experiment))
 
 
 def _fused(experiment: Experiment, row: str, probabilities: Sequence[torch.Tensor]) -> torch.Tensor:
     """Late fusion (Table 4): the weighted mean of two streams' class probabilities."""
-    streams = [experiment.rows[part].side for part in experiment.rows[row].fuses]
-    flow_weight = experiment.setting.reading.flow_weight
+    streams = [experiment.rows[part].input for part in experiment.rows[row].fused_rows]
+    flow_weight = experiment.config.choices.flow_weight
     weights = [flow_weight if stream == "flow" else 1.0 for stream in streams]
     parts = [weight * part for weight, part in zip(weights, probabilities, strict=True)]
     return sum(parts) / sum(weights)
 
 
 def _result(experiment: Experiment, row: str, prec1: float, prec5: float) -> Result:
-    setting, frames = experiment.setting, experiment.setting.frames
-    size = frames.hr_size if experiment.rows[row].side == "hr" else frames.lr_size
+    config, frames = experiment.config, experiment.config.frames
+    size = frames.hr_size if experiment.rows[row].input == "hr" else frames.lr_size
     return Result(
         row=row,
-        backbone=setting.backbone,
+        backbone=config.backbone,
         resolution=f"{size[0]}x{size[1]}",
         seed=experiment.seed,
-        split=setting.split,
+        split=config.split,
         prec1=round(prec1, 3),
         prec5=round(prec5, 3),
         epochs=0,
         seconds=0.0,
         device=device_name(experiment.device),
         fingerprint=experiment.store.fingerprint,
-        labelled=setting.labelled,
-        parameters=_parameters(experiment, experiment.rows[row]),
+        labelled=config.labelled,
+        parameters=parameters_of(experiment, row),
     )
 
 
-def _parameters(experiment: Experiment, row: Row | None = None) -> str:
-    """All that a run depends on besides its seed and the clips, as one line of JSON."""
-    made = {"dataset": experiment.dataset.name, "setting": asdict(experiment.setting)}
+def parameters_of(experiment: Experiment, row: str | None = None) -> str:
+    """All that a run depends on besides its seed and the clips, as one line of JSON; without a
+    row, what a linear probe depends on."""
+    made = {"dataset": experiment.dataset.name, "config": asdict(experiment.config)}
     if row:
-        made["row"] = asdict(row)
+        made["row"] = asdict(experiment.rows[row])
     return json.dumps(made, sort_keys=True, default=str)

@@ -123,7 +123,7 @@ def read_results(path: Path) -> list[Result]:
         ]
 
 
-def shipped(dataset: str, table: str) -> list[Result]:
+def published_runs(dataset: str, table: str) -> list[Result]:
     """The committed runs of a table on the data set of this name; none if there are none."""
     runs = []
     for file in sorted(SHIPPED.glob("*.csv")):

@@ -19,30 +19,30 @@ class Row:
     Attributes:
         title: as figures and tables print it.
         weights: W_CE, W_SAT, W_TAT of Equation 4.
-        side: what the network sees: "hr", "lr", or "flow", optical flow of the LR frames.
-        inner: weights of the blocks and layers, by name, or phases of one's own
+        input: what the network sees: "hr", "lr", or "flow", optical flow of the LR frames.
+        block_weights: weights of the blocks and layers, by name, or phases of one's own
             (:func:`statkit.schedules.inner_weights`).
-        length: how many times the setting's epochs.
-        most: at most so many epochs.
+        epoch_factor: how many times the setting's epochs.
+        max_epochs: at most so many epochs.
         start: row whose trained weights this one starts from; :data:`SCRATCH`, random weights even
             where the setting has a pretrained backbone; as the setting says when None.
         kd: weight of Hinton's distillation of the answers.
         confident: whether the teacher is followed as far as it can be trusted
-            (:func:`statkit.losses.teacher_trust`).
+            (:func:`statkit.losses.confidence_weights`).
         power, distance: of the attention maps (Equation 1) and between them (Equation 2); as the
             setting's reading says when None.
         size: what LR frames are enlarged to: None, as the setting says; "hr", the teacher's size;
             "lr", not at all.
         small_stem: no striding before the first block.
-        fuses: rows whose class probabilities are averaged; nothing is trained.
+        fused_rows: rows whose class probabilities are averaged; nothing is trained.
     """
 
     title: str
     weights: tuple[float, float, float] = (1.0, 0.0, 0.0)
-    side: str = "lr"
-    inner: str | tuple[tuple[float, ...], ...] = "equal"
-    length: float = 1
-    most: int | None = None
+    input: str = "lr"
+    block_weights: str | tuple[tuple[float, ...], ...] = "equal"
+    epoch_factor: float = 1
+    max_epochs: int | None = None
     start: str | None = None
     kd: float = 0.0
     confident: bool = False
@@ -50,7 +50,7 @@ class Row:
     distance: str | None = None
     size: str | None = None
     small_stem: bool = False
-    fuses: tuple[str, ...] = ()
+    fused_rows: tuple[str, ...] = ()
 
     @property
     def transfers(self) -> bool:
@@ -68,21 +68,21 @@ class Row:
 
 
 ROWS = {
-    "teacher": Row("Teacher (HR)", side="hr"),
+    "teacher": Row("Teacher (HR)", input="hr"),
     "student": Row("Student"),
     # Table 3.
     "sat": Row("SAT", (1 / 2, 1 / 2, 0)),
     "tat": Row("TAT", (1 / 2, 0, 1 / 2)),
     "stat": Row("SAT+TAT", THIRDS),
-    "stat_rc": Row("SAT+TAT+rc", THIRDS, inner="rolling"),
-    "ut": Row("ut alone", (0, 1 / 2, 1 / 2), most=10),
+    "stat_rc": Row("SAT+TAT+rc", THIRDS, block_weights="rolling"),
+    "ut": Row("ut alone", (0, 1 / 2, 1 / 2), max_epochs=10),
     "stat_ut": Row("SAT+TAT+ut", THIRDS, start="ut"),
-    "stat_rc_ut": Row("SAT+TAT+rc+ut", THIRDS, inner="rolling", start="ut"),
+    "stat_rc_ut": Row("SAT+TAT+rc+ut", THIRDS, block_weights="rolling", start="ut"),
     # Table 1: overall weights, weights of blocks and layers.
     "stat_1_4_2": Row("1/7-4/7-2/7, equal", (1 / 7, 4 / 7, 2 / 7)),
-    "stat_4_1_2": Row("4/7-1/7-2/7, increasing", (4 / 7, 1 / 7, 2 / 7), inner="increasing"),
-    "stat_increasing": Row("1/3 each, increasing", THIRDS, inner="increasing"),
-    "stat_last": Row("1/3 each, last only", THIRDS, inner="last"),
+    "stat_4_1_2": Row("4/7-1/7-2/7, increasing", (4 / 7, 1 / 7, 2 / 7), block_weights="increasing"),
+    "stat_increasing": Row("1/3 each, increasing", THIRDS, block_weights="increasing"),
+    "stat_last": Row("1/3 each, last only", THIRDS, block_weights="last"),
     # Beyond the paper.
     "stat_confident": Row("SAT+TAT, confident", THIRDS, confident=True),
     "kd": Row("KD", (1 / 2, 0, 0), kd=1 / 2),
@@ -91,22 +91,22 @@ ROWS = {
     "stat_all": Row(
         "SAT+TAT+KD+rc+ut, confident",
         (1 / 4, 1 / 4, 1 / 4),
-        inner="rolling",
+        block_weights="rolling",
         start="ut",
         kd=1 / 4,
         confident=True,
     ),
     # With more time, or another start: the fair baselines, and transfer on their terms.
-    "student_converged": Row("Student, 3x epochs", length=3),
-    "student_longest": Row("Student, 6x epochs", length=6),
-    "stat_converged": Row("SAT+TAT, 3x epochs", THIRDS, length=3),
-    "stat_1_4_2_converged": Row("1/7-4/7-2/7, 3x epochs", (1 / 7, 4 / 7, 2 / 7), length=3),
+    "student_converged": Row("Student, 3x epochs", epoch_factor=3),
+    "student_longest": Row("Student, 6x epochs", epoch_factor=6),
+    "stat_converged": Row("SAT+TAT, 3x epochs", THIRDS, epoch_factor=3),
+    "stat_1_4_2_converged": Row("1/7-4/7-2/7, 3x epochs", (1 / 7, 4 / 7, 2 / 7), epoch_factor=3),
     "stat_staged": Row("SAT+TAT after Student", THIRDS, start="student"),
     "student_from_teacher": Row("Student from the teacher's weights", start="teacher"),
     "stat_from_teacher": Row("SAT+TAT from the teacher's weights", THIRDS, start="teacher"),
     # Without ImageNet's features, which is what the pretrained rows share with their teacher.
-    "student_scratch": Row("Student from scratch, 3x epochs", start=SCRATCH, length=3),
-    "stat_scratch": Row("SAT+TAT from scratch, 3x epochs", THIRDS, start=SCRATCH, length=3),
+    "student_scratch": Row("Student from scratch, 3x epochs", start=SCRATCH, epoch_factor=3),
+    "stat_scratch": Row("SAT+TAT from scratch, 3x epochs", THIRDS, start=SCRATCH, epoch_factor=3),
     # How the 12x16 frame meets the network's strides.
     "student_native": Row("Student, 12x16 as it is", size="lr"),
     "student_stem": Row("Student, 12x16, small stem", size="lr", small_stem=True),
@@ -114,10 +114,10 @@ ROWS = {
     "student_full": Row("Student, enlarged to HR", size="hr"),
     "stat_full": Row("SAT+TAT, enlarged to HR", THIRDS, size="hr"),
     # Two streams (Table 4).
-    "flow": Row("Flow", side="flow"),
-    "flow_stat": Row("Flow, SAT+TAT", THIRDS, side="flow"),
-    "two_stream": Row("RGB + flow", fuses=("student", "flow")),
-    "two_stream_stat": Row("RGB + flow, SAT+TAT", fuses=("stat", "flow_stat")),
+    "flow": Row("Flow", input="flow"),
+    "flow_stat": Row("Flow, SAT+TAT", THIRDS, input="flow"),
+    "two_stream": Row("RGB + flow", fused_rows=("student", "flow")),
+    "two_stream_stat": Row("RGB + flow, SAT+TAT", fused_rows=("stat", "flow_stat")),
 }
 PROBES = {"linear_probe_hr": "Linear probe (HR)", "linear_probe": "Linear probe"}
 TITLES = {name: row.title for name, row in ROWS.items()} | PROBES

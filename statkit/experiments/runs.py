@@ -12,42 +12,55 @@ from statkit.runtime.cache import fingerprint
 from statkit.schedules import inner_weights
 
 from .rows import SCRATCH, Row
-from .settings import TRAINING, Setting
+from .settings import TRAINING, ExperimentConfig
 
 FROM_SCRATCH = {"rate": 1e-3, "backbone_rate": None, "batchnorm": "train", "start": "random"}
 
 
-def recipe_of(row: Row, setting: Setting) -> Recipe:
+# Fields that once had other names. The name of a run is made of the first ones, so that a network
+# that was trained then is found.
+FIRST_NAMES = {
+    "block_weights": "inner",
+    "epoch_factor": "length",
+    "frame_sampling": "looks",
+    "fused_rows": "fuses",
+    "input": "side",
+    "max_epochs": "most",
+    "tat_targets": "tat",
+}
+
+
+def recipe_of(row: Row, config: ExperimentConfig) -> Recipe:
     """The setting's recipe with the row's own number of epochs; from random weights, without what
     a pretrained backbone needs."""
-    recipe = setting.recipe
-    if row.start == SCRATCH and setting.pretrained:
+    recipe = config.recipe
+    if row.start == SCRATCH and config.pretrained:
         recipe = replace(recipe, **FROM_SCRATCH)
     epochs = recipe.epochs
-    if row.side != "hr" and row.labelled:
-        epochs = setting.student_epochs or epochs
-    epochs = max(1, round(epochs * row.length))
-    if row.most:
-        epochs = min(epochs, row.most)
+    if row.input != "hr" and row.labelled:
+        epochs = config.student_epochs or epochs
+    epochs = max(1, round(epochs * row.epoch_factor))
+    if row.max_epochs:
+        epochs = min(epochs, row.max_epochs)
     return replace(recipe, epochs=epochs)
 
 
-def power_of(row: Row, setting: Setting) -> int:
+def power_of(row: Row, config: ExperimentConfig) -> int:
     """p of Equation 1: the row's, or as the setting reads the paper."""
-    return row.power or setting.reading.power
+    return row.power or config.choices.power
 
 
-def equation_4(row: Row, setting: Setting, epoch: int) -> STATLoss:
+def equation_4(row: Row, config: ExperimentConfig, epoch: int) -> STATLoss:
     """The row's loss in one epoch."""
-    reading, epochs = setting.reading, recipe_of(row, setting).epochs
+    reading, epochs = config.choices, recipe_of(row, config).epochs
     cycle = reading.rolling == "cycle"
-    inner = inner_weights(row.inner, epoch, epochs, phase=reading.phase, cycle=cycle)
+    inner = inner_weights(row.block_weights, epoch, epochs, phase=reading.phase, cycle=cycle)
     return STATLoss(
         *row.weights,
         sat_blocks=inner.sat,
         tat_layers=inner.tat,
-        tat_on=reading.tat,
-        reduction=row.distance or reading.distance,
+        tat_targets=reading.tat_targets,
+        distance=row.distance or reading.distance,
         time=reading.time,
         sizes=reading.sizes,
         kd=row.kd,
@@ -58,7 +71,7 @@ def equation_4(row: Row, setting: Setting, epoch: int) -> STATLoss:
 def run_name(
     name: str,
     rows: Mapping[str, Row],
-    setting: Setting,
+    config: ExperimentConfig,
     seed: int,
     *,
     clips: str,
@@ -71,22 +84,34 @@ def run_name(
         rows: the row and those that it starts from, by name.
         clips, unlabelled: fingerprints of the data sets.
     """
-    made, how = asdict(setting), []
+    made, how = asdict(config), []
     first = row = rows[name]
-    if first.side == "hr" or not first.labelled:  # labels kept back change nothing for them
+    if first.input == "hr" or not first.labelled:  # labels kept back change nothing for them
         made.pop("labelled")
         made.pop("student_epochs")
-    if first.side == "hr":
+    if first.input == "hr":
         made.pop("student_size")
-        made["frames"] = setting.frames.hr_side()
+        made["frames"] = config.frames.hr_side()
     while row:
-        how.append({field: value for field, value in asdict(row).items() if field != "title"})
+        how.append(_keyed({k: v for k, v in asdict(row).items() if k != "title"}))
         row = row.before(rows)
     transfer = any(sum(step["weights"][1:]) + step["kd"] for step in how)
-    made["reading"] = setting.reading.unusual(TRAINING if transfer else ("tam",))
+    made["recipe"] = _keyed(made["recipe"])
+    made.pop("choices")
+    made["reading"] = _keyed(config.choices.non_default(TRAINING if transfer else ("tam",)))
     made_of = [clips, made, how, seed]
     if unlabelled is not None and not all(step["weights"][0] for step in how):
         made_of.append(unlabelled)
     if live_teacher and transfer:
         made_of.append("live teacher")
     return f"{name}-{fingerprint(made_of)}"
+
+
+def result_name(config: ExperimentConfig) -> str:
+    """The file of a run's result: it changes with the choices that change only how it is tested."""
+    changed = _keyed(config.choices.non_default())
+    return f"result{'-' + fingerprint(changed) if changed else ''}.json"
+
+
+def _keyed(fields: dict) -> dict:
+    return {FIRST_NAMES.get(name, name): value for name, value in fields.items()}

@@ -13,7 +13,7 @@ from statkit.recipes import RECIPES, Recipe
 
 
 @dataclass(frozen=True)
-class Reading:
+class PaperChoices:
     """What the paper leaves open. The first choice of each is ours; the others are there for who
     asks what if it were the other way.
 
@@ -25,7 +25,7 @@ class Reading:
             a time step; "mean" over time.
         sizes: where maps differ in size, "pool" the larger or "upsample" the student's.
         distance: in Equations 2 and 3, "norm", "sum" (of squares) or "mean" (of squares).
-        tat: Equation 3 on both outputs before the softmax, "paper", or on the first and the
+        tat_targets: Equation 3 on both outputs before the softmax, "paper", or on the first and the
             attention itself, "softmax".
         tam: the intervals "stacked" into one vector (Figure 3), or one scorer "shared" by all.
         rolling: after its fourth phase (Section 3.3.2) "held", or "cycle".
@@ -40,7 +40,7 @@ class Reading:
     time: str = "whole"
     sizes: str = "pool"
     distance: str = "norm"
-    tat: str = "paper"
+    tat_targets: str = "paper"
     tam: str = "stacked"
     rolling: str = "held"
     phase: int = 0
@@ -59,9 +59,9 @@ class Reading:
                 f"{self.phase=} {self.offsets=} {self.flow_weight=}"
             )
 
-    def unusual(self, names: Iterable[str] | None = None) -> dict[str, object]:
+    def non_default(self, names: Iterable[str] | None = None) -> dict[str, object]:
         """The fields that are not ours, of these names or of all."""
-        read, ours = asdict(self), asdict(Reading())
+        read, ours = asdict(self), asdict(PaperChoices())
         return {name: read[name] for name in names or read if read[name] != ours[name]}
 
 
@@ -71,17 +71,27 @@ CHOICES = {
     "time": ("whole", "step", "mean"),
     "sizes": ("pool", "upsample"),
     "distance": ("norm", "sum", "mean"),
-    "tat": ("paper", "softmax"),
+    "tat_targets": ("paper", "softmax"),
     "tam": ("stacked", "shared"),
     "rolling": ("held", "cycle"),
     "flips": (False, True),
 }
 # What the weights depend on; the rest changes only how they are tested. Without a teacher, "tam".
-TRAINING = ("channels", "power", "time", "sizes", "distance", "tat", "tam", "rolling", "phase")
+TRAINING = (
+    "channels",
+    "power",
+    "time",
+    "sizes",
+    "distance",
+    "tat_targets",
+    "tam",
+    "rolling",
+    "phase",
+)
 
 
 @dataclass(frozen=True)
-class Setting:
+class ExperimentConfig:
     """All that a run depends on besides its row, its seed and the clips.
 
     Attributes:
@@ -96,7 +106,7 @@ class Setting:
         labelled: training clips a class whose labels the students get, drawn by the seed; all when
             None. The teacher gets all, and the unlabelled stage sees all without labels.
         student_epochs: of the students, where not the recipe's.
-        reading: of what the paper leaves open.
+        choices: of what the paper leaves open.
     """
 
     backbone: str = "demo"
@@ -108,15 +118,15 @@ class Setting:
     split: int = 1
     labelled: int | None = None
     student_epochs: int | None = None
-    reading: Reading = Reading()
+    choices: PaperChoices = PaperChoices()
 
 
 # Half the teacher's size takes less than half the time, on a laptop, and costs students some 15
 # points (table "strides"), the plain one and the others alike.
-DEMO = Setting(student_size=(36, 48))
+DEMO = ExperimentConfig(student_size=(36, 48))
 # At 9/16 of the teacher's pixels the plain student is as good on the eight classes (table
 # "strides": 50.7 over three lists, 47.5 at the teacher's size), in little more than half the time.
-REAL = Setting(
+REAL = ExperimentConfig(
     backbone="resnet18",
     segments=4,
     frames=FrameSettings(hr_size=(112, 149)),
@@ -126,26 +136,26 @@ REAL = Setting(
 )
 
 
-def default_setting(
-    dataset: VideoDataset, *, epochs: int | None = None, also: str | Iterable[str] = ()
-) -> Setting:
+def default_config(
+    dataset: VideoDataset, *, epochs: int | None = None, overrides: str | Iterable[str] = ()
+) -> ExperimentConfig:
     """The demo network for generated clips, a fine-tuned ImageNet ResNet-18 for real ones.
 
     Args:
         epochs: passes over the training clips; the setting's own when None or 0.
-        also: changes by name, see :func:`change`.
+        overrides: changes by name, see :func:`change`.
     """
-    setting = DEMO if dataset.generated else REAL
+    config = DEMO if dataset.generated else REAL
     if epochs:
-        setting = replace(setting, recipe=replace(setting.recipe, epochs=epochs))
-    return change(setting, also.split() if isinstance(also, str) else also)
+        config = replace(config, recipe=replace(config.recipe, epochs=epochs))
+    return change(config, overrides.split() if isinstance(overrides, str) else overrides)
 
 
-def change(setting: Setting, changes: Iterable[str]) -> Setting:
+def change(config: ExperimentConfig, changes: Iterable[str]) -> ExperimentConfig:
     """A setting with fields of its reading, its recipe or its camera changed by name.
 
     Args:
-        changes: such as "tat=softmax", "batchnorm=partial" or "blur=0".
+        changes: such as "tat_targets=softmax", "batchnorm=partial" or "blur=0".
 
     Raises:
         ValueError: no such name, or a value that does not fit.
@@ -156,16 +166,16 @@ def change(setting: Setting, changes: Iterable[str]) -> Setting:
         if not equals or part is None:
             known = ", ".join(name for names in changeable().values() for name in names)
             raise ValueError(f"a change is NAME=VALUE with a name of {known}; got {words!r}")
-        old = getattr(setting, part)
+        old = getattr(config, part)
         value = _read(name, text, getattr(old, name))
-        setting = replace(setting, **{part: replace(old, **{name: value})})
-    return setting
+        config = replace(config, **{part: replace(old, **{name: value})})
+    return config
 
 
 def changeable() -> dict[str, dict[str, object]]:
     """What :func:`change` can change, and its values now: part of the setting -> name -> value."""
     return {
-        "reading": asdict(Reading()),
+        "choices": asdict(PaperChoices()),
         "recipe": {n: v for n, v in asdict(Recipe()).items() if n not in ("epochs", "batch_size")},
         "frames": {name: getattr(FrameSettings(), name) for name in ("blur", "noise")},
     }

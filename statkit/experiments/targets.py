@@ -26,7 +26,7 @@ from statkit.losses import pool_map
 from statkit.runtime.cache import cache_folder, fingerprint
 from statkit.runtime.device import autocast, uses_bfloat16
 from statkit.runtime.progress import progress_bar
-from statkit.sampling import Draw, look_frames
+from statkit.sampling import BatchIndex, fixed_frames
 from statkit.teacher import LiveTeacher, Target, Teacher
 
 from .runs import power_of
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .experiment import Experiment
 
 
-class KeptTargets:
+class CachedTeacher:
     """Has looked once at all that a draw can show of its clips, every stored frame in every view
     or a fixed look a view, and remembers, also in later processes.
 
@@ -118,23 +118,23 @@ class KeptTargets:
         """
         segments = self.teacher.network.segments
         if self.fixed:
-            return look_frames(self.lengths[clip], segments, 1, view)[None]
+            return fixed_frames(self.lengths[clip], segments, 1, view)[None]
         frames = np.arange(-(-length // segments) * segments).clip(max=length - 1)
         return frames.reshape(-1, segments, 1)
 
-    def _places(self, draw: Draw) -> np.ndarray:
+    def _places(self, draw: BatchIndex) -> np.ndarray:
         """Where among a clip's kept frames the drawn ones are, for each interval."""
         if not self.fixed:
             return draw.frames[..., 0]
         segments = draw.frames.shape[1]
         lengths = self.lengths[draw.clips]
-        looks = [look_frames(n, segments, 1, v) for n, v in zip(lengths, draw.views, strict=True)]
+        looks = [fixed_frames(n, segments, 1, v) for n, v in zip(lengths, draw.views, strict=True)]
         if not np.array_equal(np.stack(looks), draw.frames):
             raise ValueError("targets of fixed looks were asked for other frames: draw fixed looks")
         return np.arange(segments)[None]
 
     @torch.no_grad()
-    def __call__(self, draw: Draw) -> Target:
+    def __call__(self, draw: BatchIndex) -> Target:
         device = self.teacher.device
         at = draw.views[:, None], self.row[draw.clips][:, None], self._places(draw)
         features, *maps = (
@@ -152,7 +152,7 @@ def _look(
     int64 ``[n, groups, K, 1]`` says in which frames, shapes are ``[T, ...]`` of each."""
     network, length = teacher.network, shapes[0][0]
     view, clip = (np.repeat(column, groups.shape[1]) for column in chunk.T)
-    draw = Draw(clip, groups.reshape(-1, *groups.shape[2:]), view)
+    draw = BatchIndex(clip, groups.reshape(-1, *groups.shape[2:]), view)
     pixels = teacher.source.pixels(draw, temporal=False, device=teacher.device)
     with autocast(teacher.device, teacher.precision):
         output = network(pixels)
@@ -213,15 +213,15 @@ def teacher_for(experiment: Experiment, row: str, sizes: list[tuple[int, int]]) 
         else experiment.pool
     )
     network = copy.copy(experiment.network("teacher"))
-    network.power = power_of(experiment.rows[row], experiment.setting)
+    network.power = power_of(experiment.rows[row], experiment.config)
     live = LiveTeacher(network, experiment.source("teacher", store), precision=recipe.precision)
-    fixed = recipe.looks == "fixed"
+    fixed = recipe.frame_sampling == "fixed"
     frames_kept = recipe.views * (network.segments if fixed else store.settings.frames_per_clip)
-    epochs = experiment.setting.recipe.epochs
+    epochs = experiment.config.recipe.epochs
     too_many = frames_kept > 3 * epochs * network.segments
     if experiment.live_teacher or network.temporal or too_many:
         return live
-    return KeptTargets(
+    return CachedTeacher(
         live,
         store,
         clips,
@@ -237,7 +237,7 @@ def map_sizes(experiment: Experiment, row: str) -> list[tuple[int, int]]:
     brought to them (without the time axis of a 3-D network)."""
     network = experiment.new_network(row).eval()
     frames = (MODELS[network.name].frames_per_segment,) if network.temporal else ()
-    upsampled = experiment.setting.reading.sizes == "upsample"
+    upsampled = experiment.config.choices.sizes == "upsample"
     size = experiment.source("teacher" if upsampled else row).size
     with torch.no_grad():
         output = network(torch.zeros(1, network.segments, 3, *frames, *size))

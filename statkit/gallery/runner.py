@@ -116,7 +116,7 @@ def _jobs(known: dict[Path, dict], figures: Path, parameters: dict) -> list[Job]
     ]
 
 
-class Said:
+class PrefixedStream:
     """A file that puts a notebook's number before each line: several speak at a time."""
 
     def __init__(self, notebook: Path, file: TextIO):
@@ -182,8 +182,8 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
                 execution_timeout=TIMEOUT,
                 progress_bar=False,
                 log_output=True,
-                stdout_file=Said(job.notebook, sys.stdout),
-                stderr_file=Said(job.notebook, sys.stderr),
+                stdout_file=PrefixedStream(job.notebook, sys.stdout),
+                stderr_file=PrefixedStream(job.notebook, sys.stderr),
                 config=Config({"KernelManager": local}),
             )
     finally:  # a notebook that failed is looked at, too

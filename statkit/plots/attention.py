@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from statkit.evaluation import Look
+from statkit.evaluation import Prediction
 
 from .style import (
     COLOURS,
@@ -29,7 +29,7 @@ from .style import (
 
 
 def draw_attention(
-    looks: dict[str, Look],
+    looks: dict[str, Prediction],
     titles: dict[str, str],
     *,
     block: int = 4,

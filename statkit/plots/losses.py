@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from statkit.analysis.gradients import Pull
+from statkit.analysis.gradients import GradientStats
 
 from .style import COLOURS, INK, MUTED, OTHER, attach, new_figure
 
@@ -17,7 +17,7 @@ PART_COLOURS = (OTHER, COLOURS["sat"], COLOURS["tat"])
 
 
 def draw_loss_parts(
-    pull: Pull, *, weights: Sequence[float], headline: str = "", generated: bool = False
+    pull: GradientStats, *, weights: Sequence[float], headline: str = "", generated: bool = False
 ) -> Figure:
     """Two rows of bars a part: its value times its weight, and its share of the gradient.
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from statkit.evaluation import Look
+from statkit.evaluation import Prediction
 
 from .attention import over_frames
 from .style import COLOURS, INK, MUTED, OTHER, Box, attach, in_lines, new_page
@@ -19,7 +19,7 @@ TITLES = ("frames", "block 1", "block 2", "block 3", "block 4", "TAM")
 
 
 def draw_overview(
-    teacher: Look, student: Look, label: str, *, frame: int = 0, generated: bool = False
+    teacher: Prediction, student: Prediction, label: str, *, frame: int = 0, generated: bool = False
 ) -> Figure:
     """Two lanes, teacher and student, from frame to answer; between them the three losses.
 
@@ -61,7 +61,9 @@ def draw_overview(
     return attach(page.figure, alt, **maps)
 
 
-def _draw_lane(page: Axes, look: Look, frame: int, top: float, name: str, colour: str) -> None:
+def _draw_lane(
+    page: Axes, look: Prediction, frame: int, top: float, name: str, colour: str
+) -> None:
     width, height = PICTURE
     middle = top + height / 2
     page.text(COLUMNS[0] - 0.2, middle, name, ha="right", va="center", fontsize=9, color=INK)

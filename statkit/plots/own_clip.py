@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from statkit.data.own_clip import OwnClip
-from statkit.evaluation import Look, best_answers
+from statkit.evaluation import Prediction, best_answers
 from statkit.lowres import centre_crop, to_low_res
 
 from .style import (
@@ -35,7 +35,7 @@ ASPECT = 4 / 3
 
 def draw_own_clip(
     clip: OwnClip,
-    looks: dict[str, Look],
+    looks: dict[str, Prediction],
     titles: dict[str, str],
     classes: Sequence[str],
     *,

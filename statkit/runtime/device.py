@@ -50,16 +50,6 @@ def autocast(
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-def through(block: torch.nn.Module, values: torch.Tensor) -> torch.Tensor:
-    """``block(values)``; on the CPU in float32 if the values ``[N, C, ...]`` are a single pixel,
-    for PyTorch 2.15's bfloat16 gradient of a convolution that strides over it is whatever lay in
-    memory."""
-    if values.device.type == "cpu" and values.shape[2:].numel() == 1:
-        with torch.autocast("cpu", enabled=False):
-            return block(values.float())
-    return block(values)
-
-
 def uses_bfloat16(device: torch.device, precision: str = "auto") -> bool:
     """Whether networks run in bfloat16: "auto" does on GPUs and CPUs that have units for it (AMX,
     AVX-512), and stays with float32 elsewhere."""

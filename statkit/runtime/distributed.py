@@ -30,7 +30,7 @@ def own_device() -> torch.device | None:
     return _team().device if processes() > 1 else None
 
 
-def main_says(value):
+def broadcast_from_main(value):
     """The main process's value, on all of them: what they agree on before they part ways."""
     if processes() == 1:
         return value
@@ -45,7 +45,7 @@ def main_first():
     return _team().main_process_first() if processes() > 1 else nullcontext()
 
 
-def wait() -> None:
+def barrier() -> None:
     """Until all are here."""
     if processes() > 1:
         _team().wait_for_everyone()
@@ -91,7 +91,7 @@ def of_batches(values: Tensor, shares: list[float | None]) -> Tensor:
     return _sum(values * values.new_tensor(shares)[:, None])
 
 
-def start_alike(network: nn.Module) -> None:
+def broadcast_weights(network: nn.Module) -> None:
     """All have the main process's weights."""
     if processes() > 1:
         from accelerate.utils import broadcast

@@ -14,7 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from .film import Film, VideoError, VideoInfo, openable
+from .film import VideoDecoder, VideoError, VideoInfo, openable
 
 BACKENDS = ("decord", "pyav")
 # decord is exact on these; it fails on streams without an index, some of them after a long while.
@@ -22,7 +22,7 @@ DECORD_CONTAINERS = ("avi", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 
 
 def probe(
-    path: str | Path, *, most: int | None = None, beat: Callable[[], None] | None = None
+    path: str | Path, *, most: int | None = None, heartbeat: Callable[[], None] | None = None
 ) -> VideoInfo:
     """Decode the whole file once and say what came out of it.
 
@@ -31,13 +31,13 @@ def probe(
     Args:
         path: the file.
         most: stop at a file with more frames than this.
-        beat: see :class:`Film`.
+        heartbeat: see :class:`VideoDecoder`.
 
     Raises:
         VideoError: the file is missing, is not a video, no frame of it decodes, or it has more
             than ``most``.
     """
-    with Film(path, beat) as film:
+    with VideoDecoder(path, heartbeat) as film:
         for _ in film.frames():
             if most and film.count > most:
                 raise VideoError(f"{path}: more than {most} frames; cut out a part of it")
@@ -54,7 +54,8 @@ def read_frames(
         indices: frame numbers from 0, in any order and with repeats; all frames when None.
         backend: "decord", or "pyav", which gives the same frames. PyAV also reads for decord
             where that is not installed (it has no build for some machines) and what it does not
-            read right: see :attr:`Film.common`, and containers other than AVI, MP4 and Matroska.
+            read right: see :attr:`VideoDecoder.decord_safe`, and containers other than
+            AVI, MP4 and Matroska.
 
     Returns:
         uint8 ``[T, H, W, 3]``, RGB, native size, upright, in the order of ``indices``.
@@ -101,7 +102,7 @@ def write_video(
 def _read_pyav(path, wanted) -> dict[int, np.ndarray]:
     keep, last = (None, None) if wanted is None else (set(wanted), max(wanted))
     frames = {}
-    with Film(path) as film:
+    with VideoDecoder(path) as film:
         for index, frame in enumerate(film.frames()):
             if keep is None or index in keep:
                 frames[index] = film.pixels(frame)
@@ -114,9 +115,9 @@ def _read_decord(path, wanted) -> dict[int, np.ndarray] | None:
     """As ``_read_pyav``; None where PyAV has to read."""
     if not importlib.util.find_spec("decord"):
         return None
-    with Film(path) as film:  # a clear error, and the packets that are really there
+    with VideoDecoder(path) as film:  # a clear error, and the packets that are really there
         packets, whole = film.survey()
-        if not (whole and film.common and film.container in DECORD_CONTAINERS):
+        if not (whole and film.decord_safe and film.container in DECORD_CONTAINERS):
             return None
     import torch  # noqa: F401, I001  decord must be loaded after torch
     import decord

@@ -44,12 +44,12 @@ class VideoInfo:
     note: str = ""
 
 
-class Film:
+class VideoDecoder:
     """A video file being decoded once, from its start, one frame at a time.
 
     Args:
         path: the file.
-        beat: called at every packet, as a sign of life.
+        heartbeat: called at every packet, as a sign of life.
 
     Attributes:
         promised: frames that the header claims; 0 where it makes no claim.
@@ -57,14 +57,14 @@ class Film:
         note: what is wrong with it, if anything is.
     """
 
-    def __init__(self, path: str | Path, beat: Callable[[], None] | None = None):
+    def __init__(self, path: str | Path, heartbeat: Callable[[], None] | None = None):
         """
         Raises:
             VideoError: the file is missing, or is not a video.
         """
         self.path, self.count, self.note = path, 0, ""
         self._size, self._axes, self._to_rgb = None, AS_STORED, VideoReformatter()
-        self._beat, self._discarded, self._common = beat, 0, False
+        self._heartbeat, self._discarded, self._common = heartbeat, 0, False
         if not Path(path).is_file():
             raise VideoError(f"{path}: no such file")
         if not Path(path).stat().st_size:
@@ -82,7 +82,7 @@ class Film:
             raise
         self.promised = self._stream.frames
 
-    def __enter__(self) -> Film:
+    def __enter__(self) -> VideoDecoder:
         return self
 
     def __exit__(self, *_) -> None:
@@ -165,8 +165,8 @@ class Film:
     def _packets(self) -> Iterator[av.Packet]:
         try:
             for packet in self._container.demux(self._stream):
-                if self._beat:
-                    self._beat()
+                if self._heartbeat:
+                    self._heartbeat()
                 self._discarded += packet.is_discard
                 yield packet
         except (av.FFmpegError, OSError) as error:

@@ -91,9 +91,9 @@ class Explorer:
         self._replace_the_last_run()
         return self
 
-    def close(self, heir: Explorer | None = None) -> None:
-        """Let go of the controls, but for those that the heir shows too; the picture stays."""
-        kept = heir.controls.values() if heir else ()
+    def close(self, successor: Explorer | None = None) -> None:
+        """Let go of the controls, but for those that the successor shows too; the picture stays."""
+        kept = successor.controls.values() if successor else ()
         for widget in self.controls.values():
             widget.unobserve(self._changed, "value")
             if widget not in kept:

@@ -29,7 +29,7 @@ class Stopped(Exception):
         return [str(self)]
 
 
-def watch(experiment: Experiment, rows: Sequence[str]) -> Figure:
+def train_and_watch(experiment: Experiment, rows: Sequence[str]) -> Figure:
     """Train those rows that are not trained yet, and show the loss curves of all as they grow.
 
     The button stops the training after the epoch; so does interrupting the kernel, at once, which
@@ -62,9 +62,9 @@ class TrainingPanel:
     KEPT = "Whole epochs are kept: run this cell again to go on from there."
 
     def __init__(self, experiment: Experiment, rows: Sequence[str]):
-        longest = max(ROWS[row].length for row in rows)
-        setting = experiment.setting
-        epochs = max(setting.recipe.epochs, setting.student_epochs or 0)
+        longest = max(ROWS[row].epoch_factor for row in rows)
+        config = experiment.config
+        epochs = max(config.recipe.epochs, config.student_epochs or 0)
         self.epochs = max(1, round(longest * epochs))
         self.generated = experiment.dataset.generated
         self.histories: dict[str, list[Mapping[str, float]]] = {}

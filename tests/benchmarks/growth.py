@@ -16,7 +16,7 @@ from statkit.data.stored import FrameStore, Source
 from statkit.experiments.settings import DEMO
 from statkit.recipes import RECIPES
 from statkit.runtime.cache import cache_folder
-from statkit.sampling import Draw, random_draws
+from statkit.sampling import BatchIndex, train_batches
 from statkit.teacher import LiveTeacher
 
 from .measure import Line, paired, take_turns
@@ -106,10 +106,10 @@ def _read_once(file: Path) -> None:
             pass
 
 
-def _epochs(store: FrameStore, clips: np.ndarray, recipe) -> Iterator[Draw]:
+def _epochs(store: FrameStore, clips: np.ndarray, recipe) -> Iterator[BatchIndex]:
     epoch = 0
     while True:
-        yield from random_draws(
+        yield from train_batches(
             clips,
             store.lengths,
             SEGMENTS,

@@ -12,12 +12,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from statkit.data.stored import Source
-from statkit.experiments.targets import KeptTargets
+from statkit.experiments.targets import CachedTeacher
 from statkit.losses import STATLoss
 from statkit.lowres import centre_crop, resize, to_low_res
 from statkit.recipes import RECIPES, Recipe
 from statkit.runtime.device import uses_bfloat16
-from statkit.sampling import Draw, look_frames, segment_indices
+from statkit.sampling import BatchIndex, fixed_frames, segment_indices
 from statkit.teacher import LiveTeacher
 from statkit.video import read_frames
 from statkit.views import VIEWS, take_views
@@ -37,7 +37,7 @@ def bench_steps(work: Workload) -> Iterator[Line]:
     live = LiveTeacher(teacher, experiment.source("teacher"), precision=recipe.precision)
     student = new_network("demo", SEGMENTS, classes, seed=0)
     sizes = map_sizes(student, source.size)
-    kept = KeptTargets(live, store, clips, views=recipe.views, map_sizes=sizes, progress=False)
+    kept = CachedTeacher(live, store, clips, views=recipe.views, map_sizes=sizes, progress=False)
     stage = Stage.begin(student, source, store, recipe, work.device)
     draws = _draws(clips, store.lengths, recipe.batch_size, views=recipe.views)
     step = partial(_step_of, stage, draws)
@@ -74,14 +74,14 @@ def _whole_stage(
     work: Workload, what: str, size, batch: int, small_stem: bool, recipe: Recipe, goal: str
 ) -> Line:
     """Times of a batch: a step, a step of the plain loop, and our costs paid once."""
-    store, fixed = work.ucf_like, recipe.looks == "fixed"
+    store, fixed = work.ucf_like, recipe.frame_sampling == "fixed"
     clips = store.dataset.split(1).train
     teacher = new_network("resnet18", SEGMENTS, seed=1).to(work.device)
     source = Source(store.hr, store.settings.hr_size)
     live = LiveTeacher(teacher, source, precision=recipe.precision)
     students = [new_network("resnet18", SEGMENTS, seed=0, small_stem=small_stem) for _ in range(2)]
     options = {"views": recipe.views, "fixed": fixed, "map_sizes": map_sizes(students[0], size)}
-    kept = KeptTargets(live, store, clips, **options, progress=False)
+    kept = CachedTeacher(live, store, clips, **options, progress=False)
     stage = Stage.begin(students[0], Source(store.lr, size), store, recipe, work.device)
     draws = _draws(clips, store.lengths, batch, views=recipe.views, fixed=fixed)
     plain_teacher = new_network("resnet18", SEGMENTS, seed=1).to(work.device).eval()
@@ -142,27 +142,27 @@ def _prepare(store, clip: int) -> None:
     to_low_res(frames, settings.lr_size)
 
 
-def _step_of(stage: Stage, draws: Iterator[Draw], teacher, loss) -> None:
+def _step_of(stage: Stage, draws: Iterator[BatchIndex], teacher, loss) -> None:
     stage.step(next(draws), teacher, loss)
 
 
 def _draws(
     clips: np.ndarray, lengths: np.ndarray, batch: int, *, views: int, fixed: bool = False
-) -> Iterator[Draw]:
+) -> Iterator[BatchIndex]:
     """Batches for ever, of few clips too."""
     rng = np.random.default_rng(0)
     while True:
         chosen, seen = rng.choice(clips, batch), rng.integers(1, views, batch)
         frames = [
-            look_frames(lengths[clip], SEGMENTS, 1, view)
+            fixed_frames(lengths[clip], SEGMENTS, 1, view)
             if fixed
             else segment_indices(lengths[clip], SEGMENTS, rng=rng)
             for clip, view in zip(chosen, seen, strict=True)
         ]
-        yield Draw(chosen, np.stack(frames), seen)
+        yield BatchIndex(chosen, np.stack(frames), seen)
 
 
-def _speed(stage: Stage, draw: Draw, work: Workload) -> str:
+def _speed(stage: Stage, draw: BatchIndex, work: Workload) -> str:
     """Clips a second of the student's own step, and its share of the device's measured peak."""
     with FlopCounterMode(display=False) as counter:
         stage.step(draw, None, CE)

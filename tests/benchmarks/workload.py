@@ -15,12 +15,12 @@ from statkit.data.clips import Split, VideoDataset
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import FrameStore, Source, store_frames
 from statkit.experiments import Experiment
-from statkit.experiments.targets import KeptTargets
+from statkit.experiments.targets import CachedTeacher
 from statkit.losses import STATLoss
 from statkit.models import STATNet, build_model
 from statkit.recipes import Recipe
 from statkit.runtime.cache import cache_folder, write_atomically
-from statkit.sampling import Draw
+from statkit.sampling import BatchIndex
 from statkit.teacher import LiveTeacher, Teacher
 from statkit.training import new_optimizer, take_step
 
@@ -101,7 +101,7 @@ class Stage:
         labels = torch.from_numpy(store.dataset.labels).to(device)
         return cls(student, source, labels, recipe, new_optimizer(student, recipe))
 
-    def step(self, draw: Draw, teacher: Teacher | None, loss: STATLoss) -> None:
+    def step(self, draw: BatchIndex, teacher: Teacher | None, loss: STATLoss) -> None:
         """One real step of training."""
         labels = self.labels[torch.from_numpy(draw.clips).to(self.labels.device)]
         take_step(
@@ -145,7 +145,7 @@ def simulated_store(folder: Path, clips: int, settings: FrameSettings) -> FrameS
     return FrameStore(dataset, settings, frames)
 
 
-class SimulatedTargets(KeptTargets):
+class SimulatedTargets(CachedTeacher):
     """Kept targets of VIEWS views, of the right shapes, that nobody computed; answers with the real
     code."""
 
