@@ -66,7 +66,7 @@ def background(seed: int, group: int, height: int, width: int) -> Image.Image:
     wall = 0.4 * wall + 0.6 * wall.mean(-1, keepdims=True)  # more light than hue
     wall = wall * rng.uniform(0.5, 1.2) + rng.integers(90, 170) + rng.integers(-20, 21, 3)
     image = Image.fromarray(wall.clip(0, 255).astype(np.uint8))
-    canvas = ImageDraw.BatchIndex(image)
+    canvas = ImageDraw.Draw(image)
     for _ in range(rng.integers(15, 26)):
         a, colour = _point(rng, width, height), random_colour(rng, 0.55, (0.2, 1.0))
         length, thick = height * rng.uniform(0, 0.22), height * rng.uniform(0.01, 0.07)
@@ -162,7 +162,7 @@ def film(clip: Clip, seed: int, frames: int, size: tuple[int, int]):
         x, y = (int(v) for v in corner + eye)
         picture = wall.crop((x, y, x + width, y + height))
         mask = Image.new("L", (width, height))
-        canvas, stencil = ImageDraw.BatchIndex(picture), ImageDraw.BatchIndex(mask)
+        canvas, stencil = ImageDraw.Draw(picture), ImageDraw.Draw(mask)
         for stroke in placed(passing, complex(*-eye), 1, False):
             stroke.draw(canvas)
         for stroke in placed(figure(pose, look), feet - complex(*eye), tall, flip):

@@ -61,7 +61,7 @@ def test_from_scratch_is_the_rows_themselves_where_nothing_is_pretrained():
     [claim] = [claim for claim in CLAIMS if "random weights" in claim.words]
     runs = [run("student", 0, 40), run("stat", 0, 47)]
     assert claim.test(runs).mean == 7
-    tuned = json.dumps({"setting": {"pretrained": True}})
+    tuned = json.dumps({"config": {"pretrained": True}})
     runs = [replace(one, parameters=tuned) for one in runs]
     with pytest.raises(ValueError, match="no seed has"):
         claim.test(runs)

@@ -82,7 +82,7 @@ def test_the_papers_networks_train_by_its_recipe(
     words += ["--frames", "64", "--rows", "teacher", "stat", "--out", str(tmp_path / "runs.csv")]
     assert main(words) == 0, capsys.readouterr().err
     teacher, student = read_results(tmp_path / "runs.csv")
-    made = json.loads(student.parameters)["setting"]
+    made = json.loads(student.parameters)["config"]
     assert made["recipe"]["optimizer"] == "sgd" and made["recipe"]["batchnorm"] == "partial"
     assert made["frames"]["frames_per_clip"] == 64 and student.backbone == backbone
     for run in (teacher, student):  # a network that is no longer of numbers ranks no class first

@@ -81,9 +81,7 @@ def test_processes_together_come_to_the_weights_of_one(count, alone, demo_folder
 def test_a_launched_command_writes_once_and_says_who_worked(demo_folder, tmp_path):
     words = ["train", "--data", str(demo_folder), *QUICK, "--rows", "teacher", "stat"]
     own = {"STATKIT_CACHE": str(tmp_path / "cache")}
-    said = launch(
-        2, "-m", "statkit.cli.commands", *words, "--out", str(tmp_path / "two.csv"), **own
-    )
+    said = launch(2, "-m", "statkit.cli", *words, "--out", str(tmp_path / "two.csv"), **own)
     assert said.count("stat               seed 0") == said.count("written:") == 1
     [teacher, student] = read_results(tmp_path / "two.csv")
     assert teacher.device.startswith("2 x ") and student.epochs == 1

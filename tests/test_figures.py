@@ -178,6 +178,7 @@ def test_a_sweep_of_an_unknown_parameter_is_refused(tmp_path, capsys):
 FAILING_CALLBACK = """
 from statkit.plots.downsampling import draw_downsampling
 from statkit.widgets import Slider, explore
+import numpy as np
 frames = [np.zeros((1, 48, 64, 3), np.uint8)]
 def draw(height):
     return draw_downsampling(frames, ["a"], height=height)

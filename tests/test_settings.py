@@ -43,7 +43,16 @@ def test_every_name_can_be_changed_and_nothing_else():
 
 @pytest.mark.parametrize(
     "words",
-    ["tat", "tat=", "tat=both", "power=3", "power=two", "offsets=0", "phase=-1", "nothing=1"]
+    [
+        "tat_targets",
+        "tat_targets=",
+        "tat_targets=both",
+        "power=3",
+        "power=two",
+        "offsets=0",
+        "phase=-1",
+        "nothing=1",
+    ]
     + ["rate=fast", "optimizer=lion", "flips=maybe", "views=True"],
 )
 def test_what_cannot_be_read_is_refused_in_words(words):
@@ -61,7 +70,7 @@ def test_a_reading_of_the_losses_changes_transfer_and_nothing_before_it(dataset,
     assert apart == {"sat", "tat", "stat"}
     assert not torch.equal(weights_of(ours, "stat"), weights_of(other, "stat"))
     kept = {one.result("teacher").parameters for one in (ours, other)}
-    assert len(kept) == 2  # the same network, told with the reading it was scored under
+    assert len(kept) == 2  # the same network, told with the choices it was scored under
 
 
 def test_a_shared_scorer_is_another_network(dataset):
@@ -110,7 +119,7 @@ def test_the_students_map_is_brought_to_the_teachers_size():
 
 def test_mean_over_channels_is_the_sum_after_normalising():
     output, target = torch.randn(2, 7, 3, 4), torch.rand(2, 3, 4)
-    maps = [spatial_attention(output, distance=way) for way in ("sum", "mean", "max")]
+    maps = [spatial_attention(output, reduction=way) for way in ("sum", "mean", "max")]
     losses = [sat_loss([found], [target]) for found in maps]
     assert torch.allclose(losses[0], losses[1]) and not torch.allclose(losses[0], losses[2])
 
@@ -152,6 +161,6 @@ def test_the_flow_streams_weight(dataset):
 
 def test_the_defaults_are_the_papers_or_argued():
     assert PaperChoices().non_default() == {}
-    assert PaperChoices(tat_targets="softmax", flips=True).non_default(("tat", "tam")) == {
-        "tat": "softmax"
+    assert PaperChoices(tat_targets="softmax", flips=True).non_default(("tat_targets", "tam")) == {
+        "tat_targets": "softmax"
     }

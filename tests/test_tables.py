@@ -110,7 +110,7 @@ def test_a_grid_killed_twice_ends_in_the_same_table(demo_folder, tmp_path, capsy
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for name, killed in (("alone", ()), ("killed", ("student", "stat"))):
         out, cache = tmp_path / name, tmp_path / f"cache-{name}"
-        words = [sys.executable, "-m", "statkit.cli.commands", *grid(out, data=demo_folder)]
+        words = [sys.executable, "-m", "statkit.cli", *grid(out, data=demo_folder)]
         words += ["--epochs", "4"]
         own = environment | {"STATKIT_CACHE": str(cache)}
         for row in killed:

@@ -64,7 +64,7 @@ class VideoDecoder:
         """
         self.path, self.count, self.note = path, 0, ""
         self._size, self._axes, self._to_rgb = None, AS_STORED, VideoReformatter()
-        self._heartbeat, self._discarded, self._common = heartbeat, 0, False
+        self._heartbeat, self._discarded, self._decord_safe = heartbeat, 0, False
         if not Path(path).is_file():
             raise VideoError(f"{path}: no such file")
         if not Path(path).stat().st_size:
@@ -151,11 +151,11 @@ class VideoDecoder:
         return VideoInfo(self.count, float(rate), *size, note)
 
     @property
-    def common(self) -> bool:
+    def decord_safe(self) -> bool:
         """Whether its pictures are of the kind that every reader knows: 8 bits, 4:2:0, an even
         size, progressive, neither turned nor mirrored, none cut away by an edit list, from time 0
         on; known when the film is at its end."""
-        return self._common and not self._discarded and not self._stream.start_time
+        return self._decord_safe and not self._discarded and not self._stream.start_time
 
     @property
     def _on_its_side(self) -> bool:
@@ -199,7 +199,7 @@ class VideoDecoder:
                 self.note = f"its metadata turn it by {-frame.rotation} degrees; left as it is"
             even = size[0] % 2 == size[1] % 2 == 0
             plain = frame.format.name == "yuv420p" and not frame.interlaced_frame
-            self._common = even and plain and self._axes == AS_STORED
+            self._decord_safe = even and plain and self._axes == AS_STORED
         if size != self._size:
             raise VideoError(
                 f"{self.path}: the picture changes from {self._size[0]}x{self._size[1]} to "
