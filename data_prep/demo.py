@@ -140,7 +140,7 @@ def perform(rng, action: Action, frames: int) -> tuple[np.ndarray, tuple[int, in
 
 
 def film(clip: Clip, seed: int, frames: int, size: tuple[int, int]):
-    """BatchIndex one clip.
+    """Draw one clip.
 
     Returns:
         frames uint8 [T, H, W, 3], the actor's masks bool [T, H, W] (a golf club is part of the
