@@ -7,7 +7,7 @@ from pathlib import Path
 from statkit.data.clips import VideoDataset
 from statkit.runtime.cache import cache_folder
 
-from .demo import VERSION, make_demo
+from .demo import VERSION, Knobs, make_demo
 from .folder import index_folder
 from .prepared import is_prepared, open_prepared
 
@@ -21,8 +21,9 @@ def open_dataset(
 
     Args:
         source: "demo" (generated clips, made on first use), "demo-small" (a few of them, for a
-            quick look), a prepared folder (see :mod:`data_prep.prepare`), or a folder of class
-            folders of clips.
+            quick look), either with knobs after a colon, such as "demo:scene=0.5,actor=0.7"
+            (:class:`data_prep.demo.Knobs`), a prepared folder (see :mod:`data_prep.prepare`), or a
+            folder of class folders of clips.
         lists: folder of UCF101's or HMDB51's split lists, if they do not lie with the clips.
 
     Raises:
@@ -30,8 +31,10 @@ def open_dataset(
     """
     if is_prepared(source):
         return open_prepared(source, progress=progress)
-    if str(source) not in DEMO_SIZES:
+    name, _, words = str(source).partition(":")
+    if name not in DEMO_SIZES:
         return index_folder(source, lists=lists, progress=progress)
-    train, test = DEMO_SIZES[str(source)]
-    folder = make_demo(cache_folder("data") / f"{source}-v{VERSION}", train=train, test=test)
-    return index_folder(folder, progress=progress)
+    (train, test), knobs = DEMO_SIZES[name], Knobs.read(words)
+    changed = "".join(f"-{knob}={value:g}" for knob, value in knobs.changed().items())
+    folder = cache_folder("data") / f"{name}-v{VERSION}{changed}"
+    return index_folder(make_demo(folder, train=train, test=test, knobs=knobs), progress=progress)

@@ -189,7 +189,7 @@ def toward(angle: float) -> complex:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Appearance:
     """What one group shares: colours, and proportions in body heights."""
 
     skin: tuple[int, int, int]
@@ -203,16 +203,16 @@ class Prediction:
     head: float
 
 
-def make_look(rng: np.random.Generator) -> Prediction:
+def make_appearance(rng: np.random.Generator) -> Appearance:
     """Invent an actor: a bright shirt over dark trousers, so that limbs can be told apart."""
     skin = _shaded((250, 205, 170), rng.uniform(0.35, 1.0))
     shirt, trousers = random_colour(rng, light=(0.75, 1)), random_colour(rng, light=(0.1, 0.4))
     low = (0.225, 0.27, 0.15, 0.065, 0.04, 0.065)
     high = (0.25, 0.31, 0.175, 0.085, 0.07, 0.08)
-    return Prediction(skin, shirt, trousers, *(float(v) for v in rng.uniform(low, high)))
+    return Appearance(skin, shirt, trousers, *(float(v) for v in rng.uniform(low, high)))
 
 
-def figure(pose: np.ndarray, look: Prediction) -> list[Stroke]:
+def figure(pose: np.ndarray, look: Appearance) -> list[Stroke]:
     """Strokes from back to front, one body height tall, standing on y = 0 about x = 0."""
     near, far, (lean, lift, shift, club, club_length) = pose[:4], pose[4:8], pose[8:]
     neck = look.torso * toward(180 - lean)

@@ -5,6 +5,8 @@ moving camera, among shapes that move too. It stands idle before and after it ac
 look matters as well as *where*, and at 12x16 pixels a limb is thinner than a pixel. The folder is
 laid out like UCF101, and its ``truth.npz`` knows what no filmed set does: which pixels are the
 actor's, and when it acts.
+
+Five **knobs** change one property of the set each and leave the rest as it is (:class:`Knobs`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import os
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,7 +36,7 @@ from .actor import (
     Action,
     Stroke,
     figure,
-    make_look,
+    make_appearance,
     placed,
     random_colour,
     sin_cycles,
@@ -46,6 +48,78 @@ NOTE = "These clips are generated: drawn by data_prep/demo.py, not filmed."
 CLIPS_PER_GROUP = 2  # of each action
 FINE = 2  # everything is drawn at twice the size and averaged down, for smooth edges
 
+
+@dataclass(frozen=True)
+class Knobs:
+    """What can be changed in the generated clips, one property at a time. With the defaults the set
+    is the default set, byte for byte; every other value keeps actors, poses, camera and test clips.
+
+    Attributes:
+        scene: how far the background tells the class, from 0 (not at all) to 1. The wall behind
+            every class has a tint of its own, ``40 * scene`` grey levels off the default in each
+            channel, the same in training and test clips.
+        actor: height of the actor, as a factor of the default (0.45 to 0.7 of the frame's height);
+            from 0.3 to 1.3.
+        idle: mean share of the clip in which the actor does not act, from 0 to 0.85.
+        clutter: number of bars on the wall and of moving shapes, as a factor of the default; from
+            0 to 4.
+        clips: training clips, a positive multiple of 12.
+    """
+
+    scene: float = 0.0
+    actor: float = 1.0
+    idle: float = 0.535
+    clutter: float = 1.0
+    clips: int = 768
+
+    def __post_init__(self):
+        for name, (low, high) in KNOB_RANGES.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"{name} is a number, got {value!r}")
+            if not low <= value <= high:
+                raise ValueError(f"{name} is from {low} to {high}, got {value}")
+        if self.clips % len(ACTIONS):
+            raise ValueError(f"clips is a multiple of {len(ACTIONS)}, got {self.clips}")
+
+    @classmethod
+    def read(cls, words: str) -> Knobs:
+        """Knobs from words such as ``"scene=0.5,actor=0.7"``.
+
+        Raises:
+            ValueError: an unknown knob, or a value out of its range.
+        """
+        values = {}
+        for word in filter(None, words.split(",")):
+            name, _, text = word.partition("=")
+            if name not in KNOB_RANGES:
+                raise ValueError(f"the knobs are {', '.join(KNOB_RANGES)}; got {word!r}")
+            try:
+                values[name] = int(text) if name == "clips" else float(text)
+            except ValueError:
+                raise ValueError(f"{name} is a number, got {text!r}") from None
+        return cls(**values)
+
+    def changed(self) -> dict[str, float]:
+        """The knobs that are not at their default."""
+        return {k: v for k, v in asdict(self).items() if v != getattr(DEFAULT, k)}
+
+
+KNOB_RANGES = {
+    "scene": (0, 1),
+    "actor": (0.3, 1.3),
+    "idle": (0, 0.85),
+    "clutter": (0, 4),
+    "clips": (len(ACTIONS), 100 * 768),
+}
+DEFAULT = Knobs()
+TINT = 40  # grey levels at scene = 1
+# A direction in RGB for each class: the twelve edges' midpoints of a cube, so all are as far from
+# grey and none is only brighter or darker than another.
+TINTS = [
+    np.roll((a, b, 0), place) for place in range(3) for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))
+]
+
 # --- the scene ----------------------------------------------------------------------------------
 # Lengths in the scene are in pixels of the fine canvas.
 
@@ -55,7 +129,7 @@ def _point(rng, width: float, height: float) -> complex:
 
 
 @lru_cache(maxsize=2)
-def background(seed: int, group: int, height: int, width: int) -> Image.Image:
+def background(seed: int, group: int, height: int, width: int, clutter: float = 1.0) -> Image.Image:
     """The wall of a group [height, width]: noise at several scales, then bars, discs, stripes."""
     rng = np.random.default_rng([seed, 1, group])
     wall = np.zeros((height, width, 3), np.float32)
@@ -67,7 +141,7 @@ def background(seed: int, group: int, height: int, width: int) -> Image.Image:
     wall = wall * rng.uniform(0.5, 1.2) + rng.integers(90, 170) + rng.integers(-20, 21, 3)
     image = Image.fromarray(wall.clip(0, 255).astype(np.uint8))
     canvas = ImageDraw.Draw(image)
-    for _ in range(rng.integers(15, 26)):
+    for _ in range(round(clutter * rng.integers(15, 26))):
         a, colour = _point(rng, width, height), random_colour(rng, 0.55, (0.2, 1.0))
         length, thick = height * rng.uniform(0, 0.22), height * rng.uniform(0.01, 0.07)
         step = length * toward(rng.uniform(0, 360))
@@ -78,10 +152,13 @@ def background(seed: int, group: int, height: int, width: int) -> Image.Image:
     return image
 
 
-def drifters(rng: np.random.Generator, frames: int, height: int, width: int) -> list[list[Stroke]]:
-    """Moving shapes, one list a frame: discs, bars and boxes that drift, swing and turn."""
+def drifters(
+    rng: np.random.Generator, frames: int, height: int, width: int, count: int | None = None
+) -> list[list[Stroke]]:
+    """Moving shapes, one list per frame: discs, bars and boxes that drift, swing and turn; 4 to 8
+    of them when ``count`` is None."""
     scenes = [[] for _ in range(frames)]
-    for _ in range(rng.integers(4, 9)):
+    for _ in range(rng.integers(4, 9) if count is None else count):
         at, drift = _point(rng, width, height), 0.35 * height * toward(rng.uniform(0, 360))
         swing = height * rng.uniform(0, 0.1) * toward(rng.uniform(0, 360))
         angle, turn = rng.uniform(0, 360), rng.normal(0, 90)
@@ -119,10 +196,17 @@ class Clip:
         return f"{self.action}/v_{self.action}_g{self.group:02d}_c{self.number:02d}.mp4"
 
 
-def perform(rng, action: Action, frames: int) -> tuple[np.ndarray, tuple[int, int]]:
+def perform(
+    rng, action: Action, frames: int, idle: float = DEFAULT.idle
+) -> tuple[np.ndarray, tuple[int, int]]:
     """Poses float [T, 13] and the action's interval; outside of it the actor only sways."""
-    length = round(frames * rng.uniform(0.38, 0.55))
+    share = rng.uniform(0.38, 0.55)
+    length = round(frames * share)
     start = int(rng.integers(1, frames - length))
+    if idle != DEFAULT.idle:  # as much earlier or later in what is left of the clip
+        place = start / (frames - length)
+        length = min(max(round(frames * (share + DEFAULT.idle - idle)), 2), frames)
+        start = round(place * (frames - length))
     cycles = rng.uniform(*action.cycles) if action.cycles else 1
     phase = rng.random() if action.cycles else 0
     strength, sway = rng.uniform(0.9, 1.1), rng.uniform(0, 1, 2)
@@ -139,24 +223,33 @@ def perform(rng, action: Action, frames: int) -> tuple[np.ndarray, tuple[int, in
     return poses, (start, start + length)
 
 
-def film(clip: Clip, seed: int, frames: int, size: tuple[int, int]):
+def film(clip: Clip, seed: int, frames: int, size: tuple[int, int], knobs: Knobs = DEFAULT):
     """Draw one clip.
 
     Returns:
         frames uint8 [T, H, W, 3], the actor's masks bool [T, H, W] (a golf club is part of the
         actor) and the action's interval (first frame, one past the last).
     """
-    rng = np.random.default_rng([seed, 2, clip.group, ACTIONS.index(clip.action), clip.number])
-    look = make_look(np.random.default_rng([seed, 0, clip.group]))
+    label = ACTIONS.index(clip.action)
+    rng = np.random.default_rng([seed, 2, clip.group, label, clip.number])
+    look = make_appearance(np.random.default_rng([seed, 0, clip.group]))
     height, width = (FINE * n for n in size)
-    poses, interval = perform(rng, TABLE[clip.action], frames)
-    tall = height * rng.uniform(0.45, 0.7)
+    poses, interval = perform(rng, TABLE[clip.action], frames, knobs.idle)
+    tall = height * rng.uniform(0.45, 0.7) * knobs.actor
     highest = min(1.12 * tall, 0.96 * height)  # for the ground: leaves room for the head
     feet = complex(width * rng.uniform(0.28, 0.72), rng.uniform(highest, 0.97 * height))
     flip = rng.random() < 0.5
-    wall = background(seed, clip.group, height * 2, width * 2)
+    wall = background(seed, clip.group, height * 2, width * 2, knobs.clutter)
+    if knobs.scene:
+        tinted = np.asarray(wall) + (TINT * knobs.scene * TINTS[label]).round()
+        wall = Image.fromarray(tinted.clip(0, 255).astype(np.uint8))
     corner = rng.integers((width // 4, height // 4), (width * 3 // 4, height * 3 // 4))
     shapes, path = drifters(rng, frames, height, width), camera(rng, frames, height)
+    if knobs.clutter != 1:
+        wanted = round(knobs.clutter * len(shapes[0]))
+        other = np.random.default_rng([seed, 3, clip.group, label, clip.number])
+        more = drifters(other, frames, height, width, max(0, wanted - len(shapes[0])))
+        shapes = [(old + new)[:wanted] for old, new in zip(shapes, more, strict=True)]
     pictures, masks = [], []
     for pose, passing, eye in zip(poses, shapes, path, strict=True):
         x, y = (int(v) for v in corner + eye)
@@ -191,10 +284,10 @@ def _boxes(masks: np.ndarray) -> np.ndarray:
     return boxes
 
 
-def _write_clip(task: tuple[Clip, int, int, tuple[int, int], Path]) -> dict[str, np.ndarray]:
+def _write_clip(task: tuple[Clip, int, int, tuple[int, int], Path, Knobs]) -> dict:
     """Write one clip's video and return its row of the truth."""
-    clip, seed, frames, size, out = task
-    pictures, masks, interval = film(clip, seed, frames, size)
+    clip, seed, frames, size, out, knobs = task
+    pictures, masks, interval = film(clip, seed, frames, size, knobs)
     write_video(out / "videos" / clip.name, pictures, fps=12)
     packed = np.packbits(masks.reshape(frames, -1), axis=1)
     row = {"names": clip.name, "boxes": _boxes(masks), "masks": packed}
@@ -211,6 +304,15 @@ def _clips(count: int, first_group: int) -> list[Clip]:
         for i in range(count // len(ACTIONS))
         for action in ACTIONS
     ]
+
+
+def _parts(train: int, test: int, *, fixed_test: bool) -> tuple[list[Clip], list[Clip]]:
+    """Training and test clips, which share no group. With ``fixed_test`` the test clips are those
+    of the default set, however many there are to train on."""
+    first = DEFAULT.clips if fixed_test else train
+    learn, rest = _clips(min(train, first), 1), max(0, train - first)
+    check = _clips(test, 1 + -(-first // (len(ACTIONS) * CLIPS_PER_GROUP)))
+    return learn + (_clips(rest, check[-1].group + 1) if rest else []), check
 
 
 def _check(train: int, test: int, frames: int, size: tuple[int, int]) -> None:
@@ -258,12 +360,12 @@ def _write_lists(folder: Path, train: list[Clip], test: list[Clip]) -> None:
 def _fill(out: Path, card: dict, workers: int) -> None:
     """Write the whole set into the folder ``out``."""
     frames, size, seed = card["frames"], tuple(card["size"]), card["seed"]
-    train = _clips(card["train"], 1)
-    test = _clips(card["test"], train[-1].group + 1)
+    knobs = Knobs(**card.get("knobs", {}))
+    train, test = _parts(card["train"], card["test"], fixed_test="clips" in card.get("knobs", {}))
     for action in ACTIONS:
         (out / "videos" / action).mkdir(parents=True)
     _write_lists(out / "splits", train, test)
-    tasks = [(clip, seed, frames, size, out) for clip in train + test]
+    tasks = [(clip, seed, frames, size, out, knobs) for clip in train + test]
     # joblib's workers are fresh processes (a fork of one with torch's threads can hang), and do
     # not run the caller's script again.
     pool = Parallel(workers, return_as="generator", batch_size=8)
@@ -282,6 +384,7 @@ def make_demo(
     frames: int = 16,
     size: tuple[int, int] = (72, 96),
     seed: int = 0,
+    knobs: Knobs = DEFAULT,
     workers: int | None = None,
 ) -> Path:
     """Make the demo set, or find it made.
@@ -292,6 +395,7 @@ def make_demo(
         frames: frames a clip, at 12 a second.
         size: height and width in pixels, even.
         seed: 0 or more; the same seed makes the same frames, however many workers.
+        knobs: one property of the clips changed; ``knobs.clips`` goes before ``train``.
         workers: processes; all processors when None.
 
     Returns:
@@ -302,10 +406,12 @@ def make_demo(
     Raises:
         ValueError: parameters that cannot be, or ``out`` holds something else.
     """
-    out, (height, width) = Path(out), size
+    out, (height, width), changed = Path(out), size, knobs.changed()
+    train = changed.get("clips", train)
     _check(train, test, frames, (height, width))
     card = {"generated": True, "note": NOTE, "version": VERSION, "actions": list(ACTIONS)}
     card |= {"train": train, "test": test, "frames": frames, "size": [height, width], "seed": seed}
+    card |= {"knobs": changed} if changed else {}
     if _same(out, card):
         return out
     draft = out.parent / f".{out.name}.{uuid.uuid4().hex}"  # a name of our own: no one shares it
