@@ -5,9 +5,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.ndimage import minimum_filter
+from sklearn.linear_model import RidgeClassifier
 
+import data_prep
 from data_prep.actor import ACTIONS, TABLE
-from data_prep.demo import Clip, film, make_demo
+from data_prep.demo import Clip, Knobs, _parts, film, make_demo
+from statkit.lowres import to_low_res
 from statkit.video import probe, read_frames
 
 SMALL = {"train": 72, "test": 24, "size": (48, 64)}
@@ -210,3 +214,70 @@ def test_leftovers_of_a_killed_run_do_not_matter(tmp_path):
     (tmp_path / ".set.0123" / "generated.json").write_text("{")
     made = make_demo(tmp_path / "set", train=12, test=12, size=(48, 64), workers=1)
     assert len(list(made.rglob("*.mp4"))) == 24
+
+
+CLIP = Clip("GolfSwing", 1, 1)
+
+
+def with_knobs(words):
+    return film(CLIP, 0, 16, (72, 96), Knobs.read(words))
+
+
+def test_a_knob_changes_its_own_property_and_nothing_else():
+    frames, masks, interval = film(CLIP, 0, 16, (72, 96))
+    tinted, same_masks, same_interval = with_knobs("scene=1")
+    assert np.array_equal(masks, same_masks) and interval == same_interval
+    inside = minimum_filter(masks, (1, 5, 5))  # the actor's rim is mixed with what is behind it
+    assert inside.any() and np.array_equal(frames[inside], tinted[inside])
+    assert np.abs(frames.astype(int) - tinted)[~masks].mean() > 10
+
+    areas = [with_knobs(f"actor={factor}")[1].sum() for factor in (0.4, 0.7, 1, 1.3)]
+    assert areas == sorted(areas) and areas[0] < areas[-1] / 5
+
+    lengths = [stop - start for start, stop in (with_knobs(f"idle={i}")[2] for i in (0, 0.5, 0.85))]
+    assert lengths == sorted(lengths, reverse=True) and lengths[0] >= 13 and lengths[-1] <= 4
+
+    empty, full = with_knobs("clutter=0"), with_knobs("clutter=4")
+    assert all(np.array_equal(masks, other[1]) for other in (empty, full))
+    edges = [np.abs(np.diff(f[0].astype(int), axis=2)).mean() for f in (empty, (frames,), full)]
+    assert edges == sorted(edges)
+
+
+def test_a_linear_model_on_single_low_resolution_frames_rises_with_scene():
+    def accuracy(scene):
+        clips = [Clip(a, g, n) for g in range(1, 9) for n in (1, 2) for a in ACTIONS]
+        frames = [film(c, 0, 8, (36, 48), Knobs(scene=scene))[0][4] for c in clips]
+        x = np.stack([to_low_res(f[None], (12, 16), noise=0)[0].ravel() for f in frames]) / 255
+        y, train = [c.action for c in clips], len(clips) * 3 // 4
+        model = RidgeClassifier(alpha=10).fit(x[:train], y[:train])
+        return model.score(x[train:], y[train:])
+
+    found = [accuracy(scene) for scene in (0, 0.5, 1)]
+    assert found[0] < found[1] < found[2] and found[0] < 0.3 and found[2] > 0.4
+
+
+def test_any_number_of_training_clips_meets_the_test_clips_of_the_default_set():
+    default = _parts(768, 720, fixed_test=False)
+    for count in (96, 768, 1536):
+        learn, check = _parts(count, 720, fixed_test=True)
+        assert check == default[1] and len(learn) == count
+        assert not {c.group for c in learn} & {c.group for c in check}
+    assert learn[:768] == default[0]
+
+
+def test_a_set_with_knobs_is_a_set_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("STATKIT_CACHE", str(tmp_path))
+    monkeypatch.setitem(data_prep.DEMO_SIZES, "demo-small", (24, 12))
+    plain = data_prep.open_dataset("demo-small", progress=False)
+    knobs = data_prep.open_dataset("demo-small:scene=0.5", progress=False)
+    assert data_prep.open_dataset("demo-small:scene=0", progress=False).root == plain.root
+    assert knobs.name.endswith("-scene=0.5") and knobs.fingerprint != plain.fingerprint
+    assert json.loads((knobs.root.parent / "generated.json").read_text())["knobs"] == {"scene": 0.5}
+
+
+@pytest.mark.parametrize(
+    "words", ["scene=2", "scene", "size=3", "idle=-0.1", "clips=13", "actor=x"]
+)
+def test_a_knob_out_of_range_is_refused(words):
+    with pytest.raises(ValueError, match="scene|knobs|idle|clips|actor"):
+        Knobs.read(words)
