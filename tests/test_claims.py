@@ -1,14 +1,14 @@
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from statkit.cli.commands import main
-from statkit.experiments.claims import CLAIMS, NotReached
-from statkit.experiments.ledger import fill_in, ledger, verdict
-from statkit.experiments.results import Estimate, Result, read_results
+from statkit.experiments.claims import CLAIMS, TESTS, NotReached
+from statkit.experiments.grid import TABLES
+from statkit.experiments.ledger import NOTHING, ledger, verdict
+from statkit.experiments.results import Estimate, Result, estimate, holm, p_value, read_results
 from statkit.experiments.rows import ROWS
 from statkit.shipped import SHIPPED
 
@@ -25,14 +25,34 @@ def run(row, seed, prec1, table="3", **more):
 
 def test_a_verdict_is_the_interval():
     assert verdict(Estimate(3, 1, 5)) == "reproduced"
-    assert "holds 0" in verdict(Estimate(3, 4, 5))
+    assert verdict(Estimate(3, 1, 5), "supported") == "supported"
+    assert verdict(Estimate(3, 4, 5)) == NOTHING
     assert "opposite" in verdict(Estimate(-3, 1, 5))
     assert "one run" in verdict(Estimate(3, float("inf"), 1))
+    assert verdict(Estimate(3, 1, 5), level=0.06) == NOTHING
+
+
+def test_the_p_value_is_that_of_a_t_test():
+    from scipy.stats import ttest_1samp
+
+    for values in ([1, 2, 4, 3], [-5, -1, -2], [0.1, -0.1, 0.3]):
+        assert p_value(estimate(values)) == pytest.approx(ttest_1samp(values, 0).pvalue)
+    assert p_value(Estimate(0, 0, 3)) == 1 and p_value(Estimate(2, 0, 3)) == 0
+    assert p_value(Estimate(1, 1, 4)) == pytest.approx(0.05)  # the interval ends at 0
+
+
+def test_holm_by_hand():
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.5, 0.6]) == [1, 1] and holm([]) == []
 
 
 def test_every_claim_has_a_test_or_a_reason():
     for claim in CLAIMS:
-        assert (claim.test is None) == bool(claim.reason)
+        assert bool(claim.test) != bool(claim.reason)
+        if claim.test:
+            assert claim.test in TESTS and claim.row in ROWS and claim.table in TABLES
+            assert not claim.baseline or claim.baseline in ROWS
+    assert len({claim.words for claim in CLAIMS}) == len(CLAIMS)
 
 
 def test_the_ledger_by_hand():
@@ -44,29 +64,32 @@ def test_the_ledger_by_hand():
     whole = ledger({"x": runs})
     assert "Tables on x" in whole and "| Student | 6x8 | 10.0 (one run)" in whole
     text = whole.splitlines()
-    start = text.index("| --- | --- | --- | --- | --- |") + 1
+    start = text.index("| --- | --- | --- | --- | --- | --- |") + 1
     found = zip(CLAIMS, text[start : start + len(CLAIMS)], strict=True)
     lines = {claim.words: line for claim, line in found}
-    helps = lines["Transfer helps the student"]
-    assert "+11.0 ± 2.5, 3 runs | reproduced" in helps
-    assert "+15.0 (one run)" in lines["The gain shrinks as resolution grows (6x8 less 24x32)"]
-    assert "`statkit tables --table 3 --data ...`" in lines["SAT alone helps"]
-    assert "--table 1" in lines["Rolling weights beat fixed ones"]
+    helps = lines["Transfer (SAT+TAT) helps the student"]
+    assert "+11.0 ± 2.5, 3 runs | reproduced | reproduced (p 0.005)" in helps
+    assert "3 claims were tested with more than one run" in whole
+    assert "+15.0 (one run)" in next(
+        line for words, line in lines.items() if "gain shrinks" in words
+    )
+    assert "`statkit tables --table 3 --data ...`" in lines["SAT alone helps the student"]
+    assert "--table 1" in lines["Rolling weights are better than fixed weights"]
     unseen = [replace(one, on_actor=None) for one in runs]
     assert ledger({"x": unseen}).count("are not known of these clips") == 2
-    assert "+0.50" in lines["The student's attention moves to the actor (last block, 1 is blind)"]
+    assert any("+0.50" in line for words, line in lines.items() if "to the actor" in words)
 
 
 def test_from_scratch_is_the_rows_themselves_where_nothing_is_pretrained():
     [claim] = [claim for claim in CLAIMS if "random weights" in claim.words]
     runs = [run("student", 0, 40), run("stat", 0, 47)]
-    assert claim.test(runs).mean == 7
+    assert claim.measured_on(runs).mean == 7
     tuned = json.dumps({"config": {"pretrained": True}})
     runs = [replace(one, parameters=tuned) for one in runs]
     with pytest.raises(ValueError, match="no seed has"):
-        claim.test(runs)
+        claim.measured_on(runs)
     more = [run("student_scratch", 0, 20), run("stat_scratch", 0, 23)]
-    assert claim.test(runs + more).mean == 3
+    assert claim.measured_on(runs + more).mean == 3
 
 
 def test_few_labels_are_compared_with_as_few():
@@ -86,7 +109,7 @@ def test_equal_time_by_hand():
         for row in times
         for seed, slower in ((0, 2.5), (1, 1), (2, 1.5))
     ]
-    there, counted = (claim.test for claim in CLAIMS if "equal wall-clock" in claim.words)
+    there, counted = (claim.measured_on for claim in CLAIMS if "equal wall-clock" in claim.words)
     assert there(runs).mean == pytest.approx(50 - 40.6) and there(runs).runs == 3
     assert counted(runs).mean == pytest.approx(50 - 43.6)
     slow = [replace(r, seconds=4 * r.seconds) if r.row == "teacher" else r for r in runs]
@@ -101,22 +124,9 @@ def test_equal_time_by_hand():
 
 
 def test_the_ledger_in_the_repository_is_what_the_runs_say(tmp_path):
-    files = {"--out": "CLAIMS.md", "--readme": "README.md"}
-    shutil.copy(ROOT / "README.md", tmp_path)
-    where = [word for option, file in files.items() for word in (option, str(tmp_path / file))]
-    assert main(["claims", *where]) == 0
-    for file in files.values():
-        assert (tmp_path / file).read_text() == (ROOT / file).read_text()
-    assert "| Teacher (HR) | 72x96 |" in (ROOT / "README.md").read_text()
-
-
-def test_marked_tables_are_filled_in_and_nothing_else():
-    text = "before\n<!-- x, table 3 -->\nold\n<!-- end -->\nafter"
-    filled = fill_in(text, {"x": [run("student", 0, 40)]})
-    head, table = filled.split("\n\n", 1)
-    assert head == "before\n<!-- x, table 3 -->" and table.endswith("|\n\n<!-- end -->\nafter")
-    assert "| Student | 12x16 | 40.0 (one run)" in table and "old" not in table
-    assert fill_in(filled, {"x": [run("student", 0, 40)]}) == filled
+    assert main(["claims", "--out", str(tmp_path / "CLAIMS.md")]) == 0
+    written = (tmp_path / "CLAIMS.md").read_text()
+    assert written == (ROOT / "CLAIMS.md").read_text() and "| Teacher (HR) | 72x96 |" in written
 
 
 @pytest.mark.parametrize("name", ["demo", "ucf101_8"])

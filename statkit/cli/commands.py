@@ -203,17 +203,14 @@ def _executor(options) -> Iterator[Executor | None]:
 
 
 def claims(options) -> None:
-    """Write CLAIMS.md: each claim of the paper, and what the committed runs say of it; the tables
-    in the README too."""
-    from statkit.experiments.ledger import fill_in, ledger
+    """Write CLAIMS.md: each claim of the paper, and what the committed runs say of it."""
+    from statkit.experiments.ledger import ledger
     from statkit.experiments.results import read_results
     from statkit.gallery.save import save_text
 
     files = {words: options.results / file for words, file in LEDGERS.items()}
     sets = {words: read_results(file) for words, file in files.items() if file.is_file()}
     print(f"written: {save_text(options.out, ledger(sets))}")
-    if options.readme.is_file():
-        print(f"written: {save_text(options.readme, fill_in(options.readme.read_text(), sets))}")
 
 
 def figures(options) -> None:

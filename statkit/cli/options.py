@@ -176,13 +176,6 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
 
 def add_claims(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--out", type=Path, default=REPOSITORY / "CLAIMS.md", metavar="FILE")
-    sub.add_argument(
-        "--readme",
-        type=Path,
-        default=REPOSITORY / "README.md",
-        metavar="FILE",
-        help="a text whose marked tables to bring up to date",
-    )
     sub.add_argument("--results", type=Path, default=SHIPPED, metavar="FOLDER")
 
 
