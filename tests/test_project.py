@@ -75,10 +75,12 @@ def test_notebooks_are_clean(path):
     assert len(tagged) == 1
     for line in "".join(tagged[0]["source"]).splitlines():
         assert re.fullmatch(r"\w+: \w+ = .+  # .+", line), line
-    assert max(len("".join(cell["source"]).splitlines()) for cell in code) <= 20
     for cell in code:
-        nodes = ast.walk(ast.parse("".join(cell["source"])))
-        assert not any(isinstance(node, ast.ClassDef) for node in nodes)
+        source = "".join(cell["source"])
+        nodes = ast.parse(source)
+        only_imports = all(isinstance(node, ast.Import | ast.ImportFrom) for node in nodes.body)
+        assert only_imports or len(source.splitlines()) <= 20
+        assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(nodes))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -95,9 +97,10 @@ def test_every_control_is_a_parameter_of_its_name(path):
     assert parameters == set(notebook_parameters(path))  # papermill reads them by its own rules
 
 
-def test_every_notebook_says_alike_what_is_missing():
+def test_every_notebook_has_the_same_guard_of_three_lines():
     guards = {"".join(json.loads(path.read_text())["cells"][1]["source"]) for path in NOTEBOOKS}
-    assert len(guards) == 1 and len(NOTEBOOKS) == 9
+    assert len(NOTEBOOKS) >= 9 and len(guards) == 1
+    assert len([line for line in guards.pop().splitlines() if line]) == 3
 
 
 def test_ruff_is_content():

@@ -232,26 +232,15 @@ def test_widgets_go_and_their_words_stay():
     assert "image/png" in kept.cells[1].outputs[1].data
 
 
-def guards():
-    for path in NOTEBOOKS:
-        for cell in json.loads(path.read_text())["cells"]:
-            if "guard" in cell["metadata"].get("tags", []):
-                yield path.stem, "".join(cell["source"])
-
-
-def test_guards_are_all_the_same_and_name_the_repository():
-    found = dict(guards())
-    assert {"01_downsampling", "04_attention_transfer"} <= set(found)
-    plain = {source.replace("  # noqa: F401", "") for source in found.values()}
-    address = "https://github.com/statkit/statkit"
-    assert len(plain) == 1 and f"git+{address}" in plain.pop()
-    assert address in (ROOT / "pyproject.toml").read_text()
-
-
-def test_a_notebook_without_its_package_says_so_quietly(monkeypatch, capsys):
+@pytest.mark.filterwarnings("ignore:To exit")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_notebook_without_its_package_says_what_to_do(path, monkeypatch, capsys):
+    guard = json.loads(path.read_text())["cells"][1]
+    assert guard["metadata"] == {"tags": ["guard"]}
+    assert not InteractiveShell().run_cell("".join(guard["source"])).error_in_exec
     monkeypatch.setitem(sys.modules, "statkit", None)
-    result = InteractiveShell().run_cell(dict(guards())["01_downsampling"])
-    assert result.error_in_exec
-    said = capsys.readouterr().err + capsys.readouterr().out
-    assert "statkit is missing" in said and "%pip install" in said and "Traceback" not in said
-    assert len(said.strip().splitlines()) == 1
+    result = InteractiveShell().run_cell("".join(guard["source"]))
+    assert isinstance(result.error_in_exec, SystemExit)
+    told = capsys.readouterr()
+    told = told.err + told.out
+    assert "Install it from the checkout: python run lab" in told and "Traceback" not in told

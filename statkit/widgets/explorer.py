@@ -33,16 +33,6 @@ PAUSE = 0.005  # seconds in which values that are already on their way overtake 
 PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
 
 
-def _spare_the_collector() -> None:
-    """Now and then Python's garbage collector looks at every object of the process, which takes a
-    third of a second where PyTorch and Matplotlib are loaded: a picture that is late. What is
-    there now is mostly there to stay and is not looked at again before the next call; a figure's
-    few thousand objects take milliseconds."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-
-
 class Explorer:
     """Controls with a picture under them.
 
@@ -63,7 +53,6 @@ class Explorer:
         self._error: Exception | None = None
         self._old, self._waiting = False, False
         self._figure = draw(**self.values)
-        _spare_the_collector()
         for name, widget in self.controls.items():
             widget.add_class("statkit-control")
             widget.add_class(f"statkit-{name}")
