@@ -16,6 +16,7 @@ from statkit.gallery.runner import notebook_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 REQUIRED = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
 
@@ -45,9 +46,40 @@ def test_every_dependency_is_locked():
     assert {name_of(r) for r in needed} - elsewhere <= set(locked)
 
 
-def test_every_package_is_explained_in_the_readme():
-    readme = (ROOT / "README.md").read_text().lower()
+def test_every_package_is_explained_in_the_librarys_readme():
+    readme = (ROOT / "statkit" / "README.md").read_text().lower()
     assert [r for r in REQUIRED if f"`{name_of(r)}`" not in readme] == []
+
+
+def test_the_readmes_example_prints_what_the_readme_shows(demo_folder, capsys):
+    code, shown = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL).groups()
+    exec(code.replace('"demo-small"', repr(str(demo_folder))), {})
+    assert capsys.readouterr().out.endswith(shown)
+
+
+def test_the_readme_is_short_and_names_what_is_there():
+    assert len(README.splitlines()) <= 160
+    for path in (ROOT / "README.md", *ROOT.glob("*/README.md"), ROOT / "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / link).exists(), f"{path} names {link}"
+    assert {path.name for path in NOTEBOOKS} <= set(re.findall(r"notebooks/(\S+ipynb)", README))
+
+
+def test_architecture_names_modules_and_functions_that_exist():
+    text = (ROOT / "statkit" / "README.md").read_text()
+    table = text.split("| in the paper |")[1].split("\n\n")[0]
+    for line in table.splitlines()[2:]:
+        _, modules, names = (re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:4])
+        source = "".join(source_of(module) for module in modules)
+        for name in names:
+            assert re.split(r"[.\[]", name)[-1 if "." in name else 0] in source, line
+
+
+def source_of(module):
+    if module.endswith(".csv"):
+        return (ROOT / "statkit" / module).with_name("paper.py").read_text()
+    here = ROOT if module == "data_prep/" else ROOT / "statkit"
+    return (here / module / ("__init__.py" if module.endswith("/") else "")).read_text()
 
 
 def test_imports_go_downwards_only():
