@@ -16,6 +16,7 @@ EPS = 1e-12
 DISTANCES = ("norm", "sum", "mean")
 TIMES = ("whole", "step", "mean")
 SIZES = ("pool", "upsample")
+TAT_TARGETS = ("paper", "softmax")
 PARTS = ("total", "ce", "sat", "tat", "kd")
 
 
@@ -169,8 +170,8 @@ class STATLoss:
                 "weights must not be negative and not all 0, "
                 f"got ce={self.ce}, sat={self.sat}, tat={self.tat}, kd={self.kd}"
             )
-        if self.tat_targets not in ("paper", "softmax"):
-            raise ValueError(f"tat_targets is 'paper' or 'softmax', got {self.tat_targets!r}")
+        if self.tat_targets not in TAT_TARGETS:
+            raise ValueError(f"tat_targets is one of {TAT_TARGETS}, got {self.tat_targets!r}")
 
     def __call__(self, student, labels: Tensor | None, teacher=None) -> LossParts:
         """Compare a student's output with the labels and the teacher's output.

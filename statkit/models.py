@@ -14,6 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .attention import TAMOutput, TemporalAttention, spatial_attention
 from .backbones import MODELS, _load_backbone, _weights_at_hand
 
+BATCHNORM = ("train", "partial", "all")  # layers that train: all, the first, none
+
 
 class NetOutput(NamedTuple):
     """All that a network says of a batch of B clips, K intervals each.
@@ -152,8 +154,8 @@ class STATNet(nn.Module):
         Args:
             which: "partial" (all but the first layer, as in the paper), "all", or "train" (none).
         """
-        if which not in ("partial", "all", "train"):
-            raise ValueError(f"which is 'partial', 'all' or 'train', got {which!r}")
+        if which not in BATCHNORM:
+            raise ValueError(f"which is one of {BATCHNORM}, got {which!r}")
         self.batchnorm = which
         for layer in self._batchnorm_layers():
             layer.requires_grad_(True)

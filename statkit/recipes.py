@@ -6,60 +6,65 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .models import BATCHNORM
+from .runtime.device import PRECISIONS
+from .runtime.parameters import check_fields, declared
 from .schedules import warmup_step_rate
 from .views import VIEWS
+
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("cosine", "paper")
+FRAME_SAMPLINGS = ("all", "fixed")
+STARTS = ("random", "probe")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
 
-    Attributes:
-        epochs: passes over the training clips.
-        batch_size: clips a step.
-        optimizer: "adamw" or "sgd" (momentum .9).
-        rate: peak learning rate of TAM and head, and of the backbone unless it has its own.
-        backbone_rate: learning rate of a pretrained backbone.
-        schedule: "cosine" (linear warm-up over a tenth of the epochs, then a half cosine to 0)
-            or "paper" (:func:`statkit.schedules.warmup_step_rate`).
-        weight_decay: of the optimizer; not on biases and normalisation.
-        clip_norm: largest total norm of the gradient.
-        batchnorm: "train", "partial" (all frozen but the first) or "all" (all frozen).
-        views: how many rows of the view table are drawn from, 1 to 10.
-        frame_sampling: "all", any stored frame in any view; or "fixed", a clip shows one set
-            of frames per view. A teacher whose targets are kept is then asked once for each of K
-            frames a view, not for all that are stored.
-        start: "random", or "probe": the temporal attention starts equal, and the head as a linear
-            probe on the pretrained features, so that fine-tuning starts where a probe ends.
-        precision: see :func:`statkit.runtime.device.autocast`.
+    The schedule "cosine" is a linear warm-up over a tenth of the epochs, then a half cosine to 0;
+    "paper" is :func:`statkit.schedules.warmup_step_rate`. With fixed frame sampling a cached
+    teacher computes targets for K frames per view, not for all stored frames.
     """
 
-    epochs: int = 20
-    batch_size: int = 32
-    optimizer: str = "adamw"
-    rate: float = 3e-3
-    backbone_rate: float | None = None
-    schedule: str = "cosine"
-    weight_decay: float = 0.05
-    clip_norm: float = 20.0
-    batchnorm: str = "train"
-    views: int = len(VIEWS)
-    frame_sampling: str = "all"
-    start: str = "random"
-    precision: str = "auto"
+    epochs: int = declared(20, "passes over the training clips", least=1)
+    batch_size: int = declared(32, "clips per step", least=2)
+    optimizer: str = declared("adamw", "sgd has momentum 0.9", choices=OPTIMIZERS)
+    rate: float = declared(3e-3, "peak learning rate of TAM and head", above=0)
+    backbone_rate: float | None = declared(
+        None, "peak learning rate of the backbone", kind=float, above=0, unset="that of the head"
+    )
+    schedule: str = declared("cosine", "learning rate over the epochs", choices=SCHEDULES)
+    weight_decay: float = declared(
+        0.05, "weight decay, but not of biases and normalisation", least=0
+    )
+    clip_norm: float = declared(20.0, "largest total norm of the gradient", above=0)
+    batchnorm: str = declared(
+        "train",
+        "batch normalisation: all layers train, all but the first are frozen, or all are frozen",
+        choices=BATCHNORM,
+    )
+    views: int = declared(
+        len(VIEWS), "rows of the table of crops and flips in use", least=1, most=len(VIEWS)
+    )
+    frame_sampling: str = declared(
+        "all",
+        "any stored frame in any view, or one fixed set of frames per view",
+        choices=FRAME_SAMPLINGS,
+    )
+    start: str = declared(
+        "random",
+        "start of TAM and head: random, or equal attention and a linear probe on the backbone",
+        choices=STARTS,
+    )
+    precision: str = declared(
+        "auto",
+        "number format of the networks; auto: bfloat16 where it is fast",
+        choices=PRECISIONS,
+    )
 
     def __post_init__(self):
-        if self.optimizer not in ("adamw", "sgd") or self.schedule not in ("cosine", "paper"):
-            raise ValueError(f"unknown {self.optimizer=} or {self.schedule=}")
-        if self.frame_sampling not in ("all", "fixed"):
-            raise ValueError(f"frame_sampling is 'all' or 'fixed', got {self.frame_sampling!r}")
-        if self.start not in ("random", "probe"):
-            raise ValueError(f"start is 'random' or 'probe', got {self.start!r}")
-        if self.epochs < 1 or self.batch_size < 2 or not 1 <= self.views <= len(VIEWS):
-            raise ValueError(
-                f"epochs from 1, batch_size from 2, views from 1 to {len(VIEWS)}: "
-                f"{self.epochs=} {self.batch_size=} {self.views=}"
-            )
+        check_fields(self)
 
     def rate_at(self, epoch: float) -> float:
         """Share of the peak learning rate after ``epoch`` epochs (fractions count)."""

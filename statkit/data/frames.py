@@ -12,20 +12,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from statkit.lowres import PAPER_SIZE, centre_crop, resize, to_low_res
+from statkit.runtime.parameters import SIZE, check_fields, declared
 from statkit.sampling import segment_indices
 
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """How stored frames are made: T frames a clip, evenly spaced; the HR size; the LR camera
+    """How stored frames are made: T frames per clip, evenly spaced; the HR size; the LR camera
     (see :func:`statkit.lowres.to_low_res`)."""
 
-    frames_per_clip: int = 16
-    hr_size: tuple[int, int] = (72, 96)
-    lr_size: tuple[int, int] = PAPER_SIZE
-    blur: float = 0.25
-    noise: float = 2.0
-    seed: int = 0
+    frames_per_clip: int = declared(16, "stored frames per clip (T)", least=1, flag="frames")
+    hr_size: tuple[int, int] = declared(
+        (72, 96), "size of the teacher's frames", kind=SIZE, least=8
+    )
+    lr_size: tuple[int, int] = declared(
+        PAPER_SIZE, "low resolution, the student's frames", kind=SIZE, least=1
+    )
+    blur: float = declared(0.25, "lens blur, standard deviation in LR pixels", least=0)
+    noise: float = declared(2.0, "sensor noise, standard deviation in grey levels", least=0)
+    seed: int = declared(0, "seed of the sensor noise", least=0, flag="noise-seed")
+
+    def __post_init__(self):
+        check_fields(self)
 
     def hr_side(self) -> dict:
         """What the HR frames depend on: one teacher serves every resolution of one aspect."""

@@ -3,61 +3,72 @@ paper leaves open are read."""
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 
+from statkit.attention import REDUCTIONS
+from statkit.backbones import MODELS
 from statkit.data.clips import VideoDataset
 from statkit.data.frames import FrameSettings
+from statkit.losses import DISTANCES, SIZES, TAT_TARGETS, TIMES
 from statkit.recipes import RECIPES, Recipe
+from statkit.runtime.parameters import (
+    SIZE,
+    ParameterError,
+    check_fields,
+    declared,
+    parameters_of,
+)
 
 
 @dataclass(frozen=True)
 class PaperChoices:
-    """What the paper leaves open. The first choice of each is ours; the others are there for who
-    asks what if it were the other way.
+    """What the paper leaves open. The first choice of each is ours. The mean over channels is the
+    same as the sum after Equation 2's normalisation, and shown in the paper's figures."""
 
-    Attributes:
-        channels: how Equation 1 takes C channels together: "sum", "mean" (the same after Equation
-            2's normalisation, shown in the paper's figures) or "max".
-        power: p of Equation 1: 1, or 2 as in classic attention transfer.
-        time: the maps of a 3-D network in Equation 2: "whole", one vector over T*H*W; "step", one
-            a time step; "mean" over time.
-        sizes: where maps differ in size, "pool" the larger or "upsample" the student's.
-        distance: in Equations 2 and 3, "norm", "sum" (of squares) or "mean" (of squares).
-        tat_targets: Equation 3 on both outputs before the softmax, "paper", or on the first and the
-            attention itself, "softmax".
-        tam: the intervals "stacked" into one vector (Figure 3), or one scorer "shared" by all.
-        rolling: after its fourth phase (Section 3.3.2) "held", or "cycle".
-        phase: epochs that a rolling phase lasts; a fifth of all epochs when 0.
-        flow_weight: of the flow stream in late fusion, against 1 for RGB (Table 4).
-        flips: whether test clips are also seen mirrored.
-        offsets: places in each interval at which test clips are seen; 1 is the centre.
-    """
-
-    channels: str = "sum"
-    power: int = 1
-    time: str = "whole"
-    sizes: str = "pool"
-    distance: str = "norm"
-    tat_targets: str = "paper"
-    tam: str = "stacked"
-    rolling: str = "held"
-    phase: int = 0
-    flow_weight: float = 1.0
-    flips: bool = False
-    offsets: int = 1
+    channels: str = declared(
+        "sum", "Equation 1: how a map combines the channels", choices=REDUCTIONS
+    )
+    power: int = declared(1, "Equation 1: p; 2 as in classic attention transfer", choices=(1, 2))
+    time: str = declared(
+        "whole",
+        "Equation 2, 3-D networks: one vector over T*H*W, one per time step, or the mean",
+        choices=TIMES,
+    )
+    sizes: str = declared(
+        "pool",
+        "Equation 2, maps of two sizes: pool the larger, or upsample the student's",
+        choices=SIZES,
+    )
+    distance: str = declared(
+        "norm", "Equations 2 and 3: the norm, or the sum or mean of squares", choices=DISTANCES
+    )
+    tat_targets: str = declared(
+        "paper",
+        "Equation 3: both outputs before the softmax, or the first and the attention",
+        choices=TAT_TARGETS,
+    )
+    tam: str = declared(
+        "stacked",
+        "Figure 3: all intervals in one vector, or one scorer shared by them",
+        choices=("stacked", "shared"),
+    )
+    rolling: str = declared(
+        "held",
+        "Section 3.3.2: hold the last phase of rolling weights, or start again",
+        choices=("held", "cycle"),
+    )
+    phase: int = declared(0, "epochs per rolling phase; 0: a fifth of all epochs", least=0)
+    flow_weight: float = declared(
+        1.0, "Table 4: weight of the flow stream in late fusion, RGB has 1", above=0
+    )
+    flips: bool = declared(False, "whether test clips are also seen mirrored")
+    offsets: int = declared(
+        1, "places per interval at which test clips are seen; 1: the centre", least=1
+    )
 
     def __post_init__(self):
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                words = " or ".join(map(str, choices))
-                raise ValueError(f"{name} is {words}, got {getattr(self, name)!r}")
-        if self.phase < 0 or self.offsets < 1 or self.flow_weight <= 0:
-            raise ValueError(
-                "phase from 0, offsets from 1, flow_weight above 0: "
-                f"{self.phase=} {self.offsets=} {self.flow_weight=}"
-            )
+        check_fields(self)
 
     def non_default(self, names: Iterable[str] | None = None) -> dict[str, object]:
         """The fields that are not ours, of these names or of all."""
@@ -65,17 +76,6 @@ class PaperChoices:
         return {name: read[name] for name in names or read if read[name] != ours[name]}
 
 
-CHOICES = {
-    "channels": ("sum", "mean", "max"),
-    "power": (1, 2),
-    "time": ("whole", "step", "mean"),
-    "sizes": ("pool", "upsample"),
-    "distance": ("norm", "sum", "mean"),
-    "tat_targets": ("paper", "softmax"),
-    "tam": ("stacked", "shared"),
-    "rolling": ("held", "cycle"),
-    "flips": (False, True),
-}
 # What the weights depend on; the rest changes only how they are tested. Without a teacher, "tam".
 TRAINING = (
     "channels",
@@ -94,32 +94,41 @@ TRAINING = (
 class ExperimentConfig:
     """All that a run depends on besides its row, its seed and the clips.
 
+    ``student_size`` is never larger than the teacher's size. Which clips have labels the seed
+    decides; the teacher gets all labels, and the unlabelled stage sees all clips without labels.
+
     Attributes:
-        backbone: a name of ``statkit.backbones.MODELS``; changing the network is changing this.
-        segments: K; the backbone's own when None.
         frames: how stored frames are made, see :class:`statkit.data.frames.FrameSettings`.
-        student_size: the size that LR frames are enlarged to; the teacher's when None, or where the
-            teacher's is smaller.
         pretrained: as in :func:`statkit.models.build_model`.
         recipe: for teacher and students alike.
-        split: number of the official split.
-        labelled: training clips a class whose labels the students get, drawn by the seed; all when
-            None. The teacher gets all, and the unlabelled stage sees all without labels.
-        student_epochs: of the students, where not the recipe's.
         choices: of what the paper leaves open.
     """
 
-    backbone: str = "demo"
-    segments: int | None = None
+    backbone: str = declared("demo", "the network", choices=tuple(MODELS))
+    segments: int | None = declared(
+        None, "intervals per clip (K)", kind=int, least=1, unset="the backbone's own"
+    )
     frames: FrameSettings = field(default_factory=FrameSettings)
-    student_size: tuple[int, int] | None = None
+    student_size: tuple[int, int] | None = declared(
+        None, "size that LR frames are enlarged to", kind=SIZE, least=1, unset="the teacher's"
+    )
     pretrained: bool | str = False
     recipe: Recipe = RECIPES["quick"]
-    split: int = 1
-    labelled: int | None = None
-    student_epochs: int | None = None
+    split: int = declared(1, "number of the official split", least=1)
+    labelled: int | None = declared(
+        None, "training clips per class with a label", kind=int, least=1, unset="all"
+    )
+    student_epochs: int | None = declared(
+        None, "epochs of the students", kind=int, least=1, unset="the recipe's"
+    )
     choices: PaperChoices = PaperChoices()
 
+    def __post_init__(self):
+        check_fields(self)
+
+
+# The parts of a setting whose fields can be changed by name.
+PARTS = {"choices": PaperChoices, "recipe": Recipe, "frames": FrameSettings}
 
 # Half the teacher's size takes less than half the time, on a laptop, and costs students some 15
 # points (table "strides"), the plain one and the others alike.
@@ -152,46 +161,26 @@ def default_config(
 
 
 def change(config: ExperimentConfig, changes: Iterable[str]) -> ExperimentConfig:
-    """A setting with fields of its reading, its recipe or its camera changed by name.
+    """A setting with fields of its choices, its recipe or its frames changed by name.
 
     Args:
         changes: such as "tat_targets=softmax", "batchnorm=partial" or "blur=0".
 
     Raises:
-        ValueError: no such name, or a value that does not fit.
+        ParameterError: no such name, or a value that does not fit.
     """
+    known = {
+        name: (part, parameter)
+        for part, kind in PARTS.items()
+        for name, parameter in parameters_of(kind).items()
+    }
     for words in changes:
         name, equals, text = words.partition("=")
-        part = next((part for part, names in changeable().items() if name in names), None)
-        if not equals or part is None:
-            known = ", ".join(name for names in changeable().values() for name in names)
-            raise ValueError(f"a change is NAME=VALUE with a name of {known}; got {words!r}")
-        old = getattr(config, part)
-        value = _read(name, text, getattr(old, name))
-        config = replace(config, **{part: replace(old, **{name: value})})
+        if not equals or name not in known:
+            raise ParameterError(
+                f"a change is NAME=VALUE with a name of {', '.join(known)}; got {words!r}"
+            )
+        part, parameter = known[name]
+        new = replace(getattr(config, part), **{name: parameter.read(name, text)})
+        config = replace(config, **{part: new})
     return config
-
-
-def changeable() -> dict[str, dict[str, object]]:
-    """What :func:`change` can change, and its values now: part of the setting -> name -> value."""
-    return {
-        "choices": asdict(PaperChoices()),
-        "recipe": {n: v for n, v in asdict(Recipe()).items() if n not in ("epochs", "batch_size")},
-        "frames": {name: getattr(FrameSettings(), name) for name in ("blur", "noise")},
-    }
-
-
-def _read(name: str, text: str, old: object) -> object:
-    """The value that a text stands for, of the old value's kind."""
-    if isinstance(old, str):
-        return text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = text
-    if isinstance(old, bool) and value in (0, 1):
-        return bool(value)
-    numbers = (int,) if isinstance(old, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, numbers):
-        raise ValueError(f"{name} is a {'whole ' if numbers == (int,) else ''}number, got {text!r}")
-    return value if isinstance(old, int) else float(value)

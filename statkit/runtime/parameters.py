@@ -1,0 +1,121 @@
+"""What a value may be, declared once: its kind, its range and its meaning.
+
+From one declaration come the check of a dataclass's field, a flag of the command line with its
+help, and the check of a notebook's parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
+from typing import Any
+
+from statkit.errors import StatkitError
+
+SIZE = "HEIGHTxWIDTH"
+
+
+class ParameterError(StatkitError):
+    """A value that is not of its parameter's kind, or out of its range; the message has both."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declaration.
+
+    Attributes:
+        kind: int, float, bool, str, or :data:`SIZE`, a pair of whole numbers.
+        meaning: one line.
+        choices: all values that there are; any in the range when empty.
+        least, most: ends of the range, both allowed; of each side of a size.
+        above: like ``least``, but not allowed itself.
+        unset: what None stands for; None is refused when empty.
+        flag: name on the command line, where it is not the field's.
+    """
+
+    kind: type | str
+    meaning: str
+    choices: tuple = ()
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    unset: str = ""
+    flag: str = ""
+
+    @property
+    def range(self) -> str:
+        """The values there are, in words: "a whole number from 1 to 10"."""
+        if self.kind is bool:
+            return "True or False"
+        if self.choices:
+            return " or ".join(map(str, self.choices))
+        words = {int: "a whole number", float: "a number", str: "text", SIZE: f"{SIZE} (12x16)"}
+        ends = f" above {self.above:g}" if self.above is not None else ""
+        if self.least is not None:
+            ends = f" from {self.least:g}" + (f" to {self.most:g}" if self.most else "")
+        return words[self.kind] + (", each" if self.kind == SIZE and ends else "") + ends
+
+    def check(self, name: str, value: object) -> None:
+        """Raise :class:`ParameterError` unless the value is of the kind and in the range."""
+        if not (value is None and self.unset) and not self._fits(value):
+            raise ParameterError(f"{name} is {self.range}, got {value!r}")
+
+    def read(self, name: str, text: str) -> Any:
+        """The value that a text stands for, checked."""
+        try:
+            value = self._parse(text.strip())
+        except ValueError:
+            raise ParameterError(f"{name} is {self.range}, got {text!r}") from None
+        self.check(name, value)
+        return value
+
+    def words(self, value: object) -> str:
+        """A value as one would type it."""
+        if value is None:
+            return self.unset
+        return "x".join(map(str, value)) if self.kind == SIZE else str(value)
+
+    def _parse(self, text: str) -> object:
+        if self.kind is bool:
+            words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+            return words.get(text.lower(), text)
+        if self.kind == SIZE:
+            return tuple(int(side) for side in text.lower().split("x"))
+        return self.kind(text)
+
+    def _fits(self, value: object) -> bool:
+        if self.choices or self.kind is bool:
+            return value in (self.choices or (False, True))
+        if self.kind is str:
+            return isinstance(value, str)
+        if self.kind == SIZE:
+            pair = isinstance(value, tuple | list) and len(value) == 2
+            return pair and all(self._in_range(side, Integral) for side in value)
+        return self._in_range(value, Integral if self.kind is int else Real)
+
+    def _in_range(self, value: object, numbers: type) -> bool:
+        if isinstance(value, bool) or not isinstance(value, numbers):
+            return False
+        low = self.least is None or value >= self.least
+        high = value <= self.most if self.most is not None else value < float("inf")
+        return low and high and (self.above is None or value > self.above)
+
+
+def declared(default: object, meaning: str, *, kind: type | str | None = None, **rest) -> Any:
+    """A dataclass field with its declaration; further arguments as in :class:`Parameter`."""
+    parameter = Parameter(kind or type(default), meaning, **rest)
+    return field(default=default, metadata={"parameter": parameter})
+
+
+def parameters_of(kind: type) -> Mapping[str, Parameter]:
+    """The declarations of a dataclass, by field."""
+    found = {one.name: one.metadata.get("parameter") for one in fields(kind)}
+    return {name: parameter for name, parameter in found.items() if parameter}
+
+
+def check_fields(values: object) -> None:
+    """For ``__post_init__``: raise :class:`ParameterError` for the first field that does not fit
+    its declaration."""
+    for name, parameter in parameters_of(type(values)).items():
+        parameter.check(name, getattr(values, name))
