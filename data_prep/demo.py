@@ -23,6 +23,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image, ImageDraw
 
+from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
 from statkit.video import write_video
 
@@ -417,7 +418,7 @@ def make_demo(
     draft = out.parent / f".{out.name}.{uuid.uuid4().hex}"  # a name of our own: no one shares it
     draft.mkdir(parents=True)
     try:
-        _fill(draft, card, workers or os.cpu_count() or 1)
+        _fill(draft, card, workers or cores())
         os.replace(draft, out)
     except OSError:
         if not _same(out, card):  # else another process made the same set meanwhile

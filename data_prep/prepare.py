@@ -13,11 +13,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from statkit.data.clips import DatasetError
 from statkit.data.frames import FrameSettings
-from statkit.runtime.cache import fingerprint
+from statkit.runtime.cache import fingerprint, locked
 from statkit.runtime.progress import progress_bar
 
 from .archives import is_archive
@@ -106,20 +104,9 @@ def prepare_set(
         raise DatasetError(f"{source}: no such file or folder")
     if source.absolute() == out:
         raise DatasetError(f"{out}: the prepared set needs a folder of its own, beside its source")
-    with room_on_disk(out), _alone(out):
+    waiting = f"another preparation is at work in {out}; waiting for it"
+    with room_on_disk(out), locked(out / ".lock", waiting):
         return _Preparation(kind, source, out, lists, settings, all_frames, how).run()
-
-
-def _alone(out: Path) -> FileLock:
-    """A lock that ends with the process that holds it, however that ends."""
-    out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-        lock.release()
-    except Timeout:
-        print(f"another preparation is at work in {out}; waiting for it", flush=True)
-    return lock
 
 
 class _Preparation:

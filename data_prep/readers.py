@@ -14,10 +14,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
+from statkit.runtime.processes import cores, dask_executor
 from statkit.video import VideoError
 
 LIMIT = 8.0  # seconds without a decoded frame; a file gets two tries
@@ -148,7 +149,7 @@ def read_all(
     Yields:
         ``(key, result, None)`` or ``(key, None, reason)``, in the order in which they are done.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or cores()
     jobs = iter(jobs)
     with _executor(workers, dask) as (pool, width, keep):
         extra = () if keep is None else (keep,)
@@ -167,19 +168,8 @@ def read_all(
 def _executor(workers: int, dask: str | None) -> Iterator[tuple[Executor, int, Callable | None]]:
     """Where jobs run, how many at a time, and who is told of each process started here."""
     if dask:
-        try:
-            from dask.distributed import Client, LocalCluster
-        except ImportError as error:
-            raise ValueError('Dask is not installed: pip install "statkit[cluster]"') from error
-        one_machine = {"n_workers": workers, "threads_per_worker": 1, "processes": False}
-        with ExitStack() as stack:
-            if dask == "local":
-                dask = stack.enter_context(LocalCluster(**one_machine, dashboard_address=None))
-            try:
-                client = stack.enter_context(Client(dask, timeout=20))
-            except OSError as error:
-                raise ValueError(f"no Dask scheduler answers at {dask} ({error})") from error
-            yield client.get_executor(pure=False), max(1, sum(client.nthreads().values())), None
+        with dask_executor(dask, workers, threads=True) as (pool, width):
+            yield pool, width, None
         return
     readers: list[Reader] = []
     pool = ThreadPoolExecutor(workers)

@@ -6,6 +6,8 @@ from data_prep.demo import make_demo
 from statkit.backbones import MODELS
 from statkit.cli.commands import main
 from statkit.experiments.results import read_results
+from statkit.experiments.settings import PARTS, ExperimentConfig
+from statkit.runtime.parameters import parameters_of
 
 QUICK = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "24x32", "--device", "cpu"]
 
@@ -48,6 +50,38 @@ def test_a_wrong_size_is_explained(capsys):
     with pytest.raises(SystemExit):
         main(["prepare", "--lr-size", "12"])
     assert "HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["train", "--lr-size", "0x0"], "lr-size is HEIGHTxWIDTH (12x16), each from 1, got '0x0'"),
+        (["train", "--labelled", "0"], "labelled is a whole number from 1, got '0'"),
+        (["train", "--power", "3"], "power is 1 or 2, got '3'"),
+        (["train", "--rate", "fast"], "rate is a number above 0, got 'fast'"),
+        (["tables", "--splits", "0"], "splits is a whole number from 1"),
+        (["tables", "--workers", "0"], "workers is a whole number from 1"),
+        (["prepare", "--limit", "0"], "limit is a number above 0"),
+        (["figures", "--workers", "-1"], "workers is a whole number from 1"),
+    ],
+)
+def test_an_option_out_of_its_range_is_one_line_with_the_range(words, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    error = capsys.readouterr().err
+    assert end.value.code == 2 and message in error and len(error.splitlines()) == 1
+
+
+def test_help_names_every_field_with_its_values_and_its_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for part in (*PARTS.values(), ExperimentConfig):
+        for name, parameter in parameters_of(part).items():
+            flag = "--" + (parameter.flag or name.replace("_", "-"))
+            assert f"{flag} " in said or f"{flag}," in said
+            assert parameter.meaning in said
+    assert "--tat-targets {paper,softmax}" in said and "default: 50, 6 for real clips" in said
 
 
 def test_real_clips_go_the_same_way(real_data, tmp_path, capsys):

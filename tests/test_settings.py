@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from statkit.attention import TemporalAttention, spatial_attention
 from statkit.experiments import Experiment
 from statkit.experiments.rows import TABLE_3
-from statkit.experiments.settings import CHOICES, DEMO, REAL, PaperChoices, change, changeable
+from statkit.experiments.settings import DEMO, PARTS, REAL, ExperimentConfig, PaperChoices, change
 from statkit.losses import sat_loss
+from statkit.runtime.parameters import SIZE, ParameterError, parameters_of
 from statkit.sampling import segment_indices
 from statkit.schedules import SAT_PHASES, inner_weights
 
@@ -31,14 +32,31 @@ def weights_of(one, row):
 
 
 def test_every_name_can_be_changed_and_nothing_else():
-    for part, names in changeable().items():
-        for name, value in names.items():
-            other = next((c for c in CHOICES.get(name, ()) if c != value), value)
-            changed = change(REAL, [f"{name}={other}"]) if other is not None else REAL
-            if other is not None:
-                assert getattr(getattr(changed, part), name) == other
+    for part, kind in PARTS.items():
+        for name, parameter in parameters_of(kind).items():
+            value = getattr(getattr(REAL, part), name)
+            other = next((c for c in parameter.choices if c != value), value)
+            changed = change(REAL, [f"{name}={parameter.words(other)}"])
+            assert getattr(getattr(changed, part), name) == other
     assert change(REAL, []) == REAL
     assert change(DEMO, ["tat_targets=softmax", "blur=0", "batchnorm=all"]).frames.blur == 0.0
+    assert change(DEMO, ["flips=1"]).choices.flips is True
+
+
+@pytest.mark.parametrize("part", [*PARTS.values(), ExperimentConfig])
+def test_a_field_and_its_declaration_agree(part):
+    """Each default is in its own range, and what is out of the range is refused by name."""
+    for name, parameter in parameters_of(part).items():
+        parameter.check(name, getattr(part(), name))
+        wrong = (parameter.least or parameter.above or 0) - 1
+        if parameter.choices:
+            wrong = "no such choice"
+        elif parameter.kind == SIZE:
+            wrong = (12, wrong)
+        elif parameter.least is None and parameter.above is None:
+            wrong = "many"
+        with pytest.raises(ParameterError, match=f"{name} is "):
+            part(**{name: wrong})
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from statkit.runtime.processes import is_main, process_pool, processes
+from statkit.runtime.parameters import parameters_of
+from statkit.runtime.processes import cores, dask_executor, is_main, process_pool, processes
 
-from .options import add_claims, add_figures, add_preparation, add_training, value_of
+from .options import Parser, add_claims, add_figures, add_preparation, add_training, value_of
 
 LEDGERS = {"generated clips": "demo.csv", "real clips": "ucf101_8.csv"}
 
@@ -52,7 +51,7 @@ def _keep_frames(options) -> None:
     from statkit.experiments.settings import default_config
 
     dataset = _dataset(options)
-    store = store_frames(dataset, _frame_settings(options, default_config(dataset).frames))
+    store = store_frames(dataset, _with_given(options, default_config(dataset).frames))
     kind = "generated" if dataset.generated else "real"
     print(f"{dataset.name}: {len(dataset)} {kind} clips, {len(dataset.classes)} classes")
     for number, split in sorted(dataset.splits.items()):
@@ -86,8 +85,8 @@ def _prepare_set(options) -> None:
         source,
         options.out,
         lists=options.lists,
-        settings=_frame_settings(options, settings),
-        all_frames=options.frames == "all",
+        settings=_with_given(options, settings),
+        all_frames=options.frames_per_clip == "all",
         how=How(options.workers, options.dask, options.limit, options.strict),
     )
     print(f"prepared: statkit train --data {options.out} ...")
@@ -140,7 +139,7 @@ def tables(options) -> None:
         with _executor(options) as executor:
             how = {"unlabelled": _unlabelled(options), "device": options.device}
             if executor and options.dask in (None, "local"):  # a cluster's workers know their own
-                how["threads"] = max(1, (os.cpu_count() or 1) // max(1, options.workers))
+                how["threads"] = max(1, cores() // max(1, options.workers))
             for new in run_jobs(jobs, dataset, executor, **how):
                 results += new
                 if is_main():
@@ -180,21 +179,9 @@ def _table_figure(table, results, rows, dataset, file: Path) -> None:
 def _executor(options) -> Iterator[Executor | None]:
     """Where the jobs of a grid run: here, in processes of this machine, or on a Dask cluster."""
     if options.dask:
-        try:
-            from dask.distributed import Client, LocalCluster
-        except ImportError as error:
-            raise ValueError('Dask is not installed: pip install "statkit[cluster]"') from error
-        own = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
-        with ExitStack() as stack:
-            where = options.dask
-            if where == "local":
-                where = stack.enter_context(LocalCluster(**own))
-            try:
-                client = stack.enter_context(Client(where, timeout=20))
-            except OSError as error:
-                raise ValueError(f"no Dask scheduler answers at {where} ({error})") from error
-            print(f"Dask: {len(client.nthreads())} workers", flush=True)
-            yield client.get_executor(pure=False)
+        with dask_executor(options.dask, options.workers) as (executor, width):
+            print(f"Dask: {width} workers", flush=True)
+            yield executor
     elif options.workers > 1:
         with process_pool(options.workers) as pool:
             yield pool
@@ -278,7 +265,7 @@ def _say(line: str) -> None:
 
 def _setting(options, dataset):
     """The data set's default setting with what the options change."""
-    from statkit.experiments.settings import change, default_config
+    from statkit.experiments.settings import PARTS, default_config
     from statkit.recipes import RECIPES
 
     config = default_config(dataset)
@@ -287,26 +274,17 @@ def _setting(options, dataset):
     if options.backbone and options.backbone != config.backbone:
         other = {"backbone": options.backbone, "pretrained": False, "segments": None}
         config = replace(config, **other, student_size=None)
-    changes = {
-        "segments": options.segments,
-        "pretrained": options.pretrained,
-        "student_size": options.student_size,
-        "split": options.split,
-        "labelled": options.labelled,
-    }
-    config = replace(config, **{k: v for k, v in changes.items() if v is not None})
-    config = replace(config, frames=_frame_settings(options, config.frames))
-    recipe = {"epochs": options.epochs, "batch_size": options.batch_size}
-    recipe = {k: v for k, v in recipe.items() if v is not None}
-    config = replace(config, recipe=replace(config.recipe, **recipe))
-    return change(config, options.changes)
+    if options.pretrained is not None:
+        config = replace(config, pretrained=options.pretrained)
+    config = _with_given(options, config)
+    parts = {name: _with_given(options, getattr(config, name)) for name in PARTS}
+    return replace(config, **parts)
 
 
-def _frame_settings(options, settings):
-    asked = {"lr_size": options.lr_size, "hr_size": options.hr_size}
-    if isinstance(options.frames, int):
-        asked["frames_per_clip"] = options.frames
-    return replace(settings, **{name: value for name, value in asked.items() if value is not None})
+def _with_given(options, part):
+    """A part of a setting with those of its fields that were given on the command line."""
+    given = {name: vars(options).get(name) for name in parameters_of(type(part))}
+    return replace(part, **{n: v for n, v in given.items() if v not in (None, "all")})
 
 
 def _line(result) -> str:
@@ -326,10 +304,10 @@ def _report(results, options) -> None:
         print(f"written: {write_results(options.out, results)}")
 
 
-def _parser(word: str) -> argparse.ArgumentParser:
+def _parser(word: str) -> Parser:
     """Knows all commands by name, and the options of the one that ``word`` names: these take
     seconds to import."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="statkit",
         description="Extreme low-resolution activity recognition with attention transfer.",
     )
@@ -344,8 +322,10 @@ def _parser(word: str) -> argparse.ArgumentParser:
     }
     for function, fill in fillers.items():
         words = function.__doc__
-        sub = commands.add_parser(function.__name__, help=words, description=words)
+        name = function.__name__
+        usage = f"statkit {name} [options]"
+        sub = commands.add_parser(name, help=words, description=words, usage=usage)
         sub.set_defaults(command=function)
-        if function.__name__ == word:
+        if name == word:
             fill(sub)
     return parser

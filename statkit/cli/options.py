@@ -4,19 +4,65 @@ from __future__ import annotations
 
 import argparse
 import ast
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from statkit.runtime.cache import REPOSITORY
+from statkit.runtime.parameters import SIZE, Parameter, ParameterError, parameters_of
 from statkit.shipped import SHIPPED
 
+KINDS = {int: "N", float: "X", SIZE: SIZE, str: "WORD"}
 
-def _size(text: str) -> tuple[int, int]:
-    try:
-        height, width = (int(n) for n in text.lower().split("x"))
-    except ValueError as error:
-        message = f"a size is HEIGHTxWIDTH, such as 12x16; got {text!r}"
-        raise argparse.ArgumentTypeError(message) from error
-    return height, width
+
+class Parser(argparse.ArgumentParser):
+    """An error is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help has all options\n")
+
+
+def add_value(group, flag: str, parameter: Parameter, default: str = "", **options) -> None:
+    """A flag with the range, the meaning and the check of a declared parameter.
+
+    Args:
+        default: in words, for the help.
+    """
+
+    def read(text: str):
+        try:
+            return parameter.read(flag.removeprefix("--"), text)
+        except ParameterError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    words = [parameter.meaning, *([f"default: {default}"] if default else [])]
+    if parameter.kind is bool:
+        options["action"] = argparse.BooleanOptionalAction
+    else:
+        choices = "{" + ",".join(map(str, parameter.choices)) + "}"
+        options |= {"type": read, "metavar": choices if parameter.choices else None}
+        options["metavar"] = options["metavar"] or KINDS[parameter.kind]
+        if not parameter.choices:
+            words.insert(1, parameter.range)
+    group.add_argument(flag, help="; ".join(words).replace("%", "%%"), **options)
+
+
+def add_fields(group, defaults: dict[str, object], skip: Sequence[str] = ()) -> None:
+    """A flag for each declared field of a dataclass.
+
+    Args:
+        defaults: words -> an instance with the defaults that hold then; the first needs no words.
+        skip: fields without a flag.
+    """
+    first = next(iter(defaults.values()))
+    for name, parameter in parameters_of(type(first)).items():
+        if name in skip:
+            continue
+        words = {when: parameter.words(getattr(one, name)) for when, one in defaults.items()}
+        start, *others = words.items()
+        differ = [f"{word} for {when}" for when, word in others if word != start[1]]
+        flag = "--" + (parameter.flag or name.replace("_", "-"))
+        add_value(group, flag, parameter, ", ".join([start[1], *differ]), dest=name)
 
 
 def _frames(text: str) -> int | str:
@@ -25,8 +71,13 @@ def _frames(text: str) -> int | str:
     raise argparse.ArgumentTypeError(f"a number of frames, or all; got {text!r}")
 
 
+def path(text: str) -> Path:
+    """A file or folder as people type it: with "~" or without, relative to where it was typed."""
+    return Path(text).expanduser().absolute()
+
+
 def _weights(text: str) -> bool | str:
-    return {"yes": True, "no": False}.get(text, text)
+    return {"yes": True, "no": False}.get(text) if text in ("yes", "no") else str(path(text))
 
 
 def value_of(text: str):
@@ -37,7 +88,10 @@ def value_of(text: str):
 
 
 def add_preparation(sub: argparse.ArgumentParser) -> None:
-    _add_data(sub)
+    from data_prep.prepare import FRAMES
+
+    sub.usage = "statkit prepare [KIND] [options]"
+    add_fields(_add_data(sub), {"": FRAMES}, skip=["frames_per_clip"])
     how = sub.add_argument_group("preparation")
     how.add_argument(
         "kind",
@@ -45,18 +99,27 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
         choices=["ucf101", "hmdb51", "folder", "unlabelled", "demo"],
         help="what the source is; without one, the frames of --data are kept in the cache",
     )
-    how.add_argument("--source", type=Path, help="an archive, or a folder of archives or clips")
-    how.add_argument("--out", type=Path, metavar="FOLDER", help="the prepared set's own folder")
-    how.add_argument("--frames", type=_frames, help="frames to keep of a clip (32), or all")
-    how.add_argument("--workers", type=int, help="processes (one a processor)")
+    how.add_argument("--source", type=path, help="an archive, or a folder of archives or clips")
+    how.add_argument("--out", type=path, metavar="FOLDER", help="the prepared set's own folder")
+    how.add_argument(
+        "--frames",
+        dest="frames_per_clip",
+        type=_frames,
+        metavar="N|all",
+        help=f"frames to keep of a clip ({FRAMES.frames_per_clip}), or all",
+    )
+    add_value(how, "--workers", WORKERS, "one per core")
     how.add_argument("--dask", metavar="ADDRESS|local", help="spread over a Dask cluster")
     how.add_argument("--strict", action="store_true", help="stop at the first bad or missing clip")
-    how.add_argument(
-        "--limit", type=float, default=8.0, help="seconds a clip may stand still in decoding (8)"
-    )
+    limit = Parameter(float, "seconds that a clip may stand still in decoding", above=0)
+    add_value(how, "--limit", limit, "8")
+    sub.set_defaults(limit=8.0)
     how.add_argument("--fetch", action="store_true", help="download the archives first")
     how.add_argument("--mirror", metavar="URL", help="a folder of the archives, to fetch from")
-    how.add_argument("--verify", type=Path, metavar="FOLDER", help="check a prepared set, no more")
+    how.add_argument("--verify", type=path, metavar="FOLDER", help="check a prepared set, no more")
+
+
+WORKERS = Parameter(int, "processes", least=1)
 
 
 def add_dask(sub: argparse.ArgumentParser, what: str) -> None:
@@ -64,16 +127,6 @@ def add_dask(sub: argparse.ArgumentParser, what: str) -> None:
         "--dask",
         metavar="ADDRESS|local",
         help=f"spread {what} over a Dask cluster, or over one made on this machine",
-    )
-
-
-def _changes() -> str:
-    """The names that --with knows, and the choices where there are some."""
-    from statkit.experiments.settings import CHOICES, changeable
-
-    names = [name for part in changeable().values() for name in part]
-    return ", ".join(
-        f"{name}={'|'.join(map(str, CHOICES[name]))}" if name in CHOICES else name for name in names
     )
 
 
@@ -85,57 +138,48 @@ def _add_data(sub: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         metavar="SOURCE",
         help="demo (default), demo-small, a prepared folder, or a folder of class folders",
     )
-    data.add_argument("--lists", type=Path, help="UCF101's or HMDB51's split lists")
-    data.add_argument("--lr-size", type=_size, help="low resolution (12x16)")
-    data.add_argument("--hr-size", type=_size, help="the teacher's network size")
+    data.add_argument("--lists", type=path, help="UCF101's or HMDB51's split lists")
     return data
 
 
 def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: bool = False) -> None:
     """Of train; of evaluate, with a ``probe``; of tables, with a ``grid``."""
-    from statkit.backbones import MODELS
     from statkit.experiments.grid import TABLES
     from statkit.experiments.rows import ROWS, TABLE_3
+    from statkit.experiments.settings import DEMO, REAL
     from statkit.recipes import RECIPES
 
+    seed = Parameter(int, "seeds, one run each", least=0, most=2**32 - 1)
+    split = Parameter(int, "numbers of official splits", least=1)
     data = _add_data(sub)
-    data.add_argument(
-        "--frames", type=int, help="frames to keep of a clip (16; a prepared set's own)"
-    )
+    add_fields(data, {"": DEMO.frames, "real clips": REAL.frames})
     if grid:
-        data.add_argument("--splits", type=int, nargs="+", default=[1], help="official ones (1)")
-    else:
-        data.add_argument("--split", type=int, help="number of the official split (1)")
+        add_value(data, "--splits", split, "1", nargs="+")
+        sub.set_defaults(splits=[1])
     data.add_argument(
         "--unlabelled",
         metavar="SOURCE",
         help="clips of the unlabelled stage (the training clips, without their labels)",
     )
-    how = sub.add_argument_group("networks and training")
-    how.add_argument("--backbone", choices=sorted(MODELS), help="another network")
-    how.add_argument("--segments", type=int, help="K, intervals a clip")
+    how = sub.add_argument_group("networks and runs")
+    add_fields(how, {"": DEMO, "real clips": REAL}, ["split", "student_epochs"] if grid else [])
     how.add_argument(
         "--pretrained",
         type=_weights,
         metavar="yes|no|FILE",
-        help="torchvision's weights, none, or a file (default: yes for real clips)",
+        help="torchvision's weights, none, or a file (default: no, yes for real clips)",
     )
-    how.add_argument("--student-size", type=_size, help="LR frames are enlarged to this")
-    how.add_argument(
-        "--with",
-        dest="changes",
-        nargs="+",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"what the paper leaves open read another way, or other details: {_changes()}",
+    add_value(how, "--seeds", seed, "0", nargs="+")
+    sub.set_defaults(seeds=[0])
+    training = sub.add_argument_group("training")
+    training.add_argument(
+        "--recipe",
+        choices=sorted(RECIPES),
+        help="defaults of the options below (default: quick, finetune for real clips)",
     )
-    how.add_argument("--recipe", choices=sorted(RECIPES), help="instead of the data's own")
-    how.add_argument(
-        "--labelled", type=int, metavar="N", help="training clips a class with a label (all)"
-    )
-    how.add_argument("--epochs", type=int)
-    how.add_argument("--batch-size", type=int)
-    how.add_argument("--seeds", type=int, nargs="+", default=[0], help="one run each (0)")
+    add_fields(training, {"": DEMO.recipe, "real clips": REAL.recipe})
+    choices = sub.add_argument_group("what the paper leaves open")
+    add_fields(choices, {"": DEMO.choices})
     how.add_argument(
         "--live-teacher",
         action="store_true",
@@ -143,7 +187,6 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
     )
     how.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     if grid:
-        sub.set_defaults(split=None)
         sub.add_argument(
             "--table",
             nargs="+",
@@ -153,30 +196,34 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
             "labels: how many there are",
         )
         sub.add_argument(
-            "--rows", nargs="+", choices=list(ROWS), help="instead of the table's own rows"
+            "--rows",
+            nargs="+",
+            choices=list(ROWS),
+            metavar="ROW",
+            help=f"instead of the table's own rows, of: {', '.join(ROWS)}",
         )
-        sub.add_argument(
-            "--workers", type=int, default=1, help="processes that share the seeds (1)"
-        )
+        add_value(sub, "--workers", WORKERS, "1; they share the seeds")
+        sub.set_defaults(workers=1)
         add_dask(sub, "the seeds")
         out = REPOSITORY / "figures" / "tables"
-        sub.add_argument("--out", type=Path, default=out, metavar="FOLDER")
+        sub.add_argument("--out", type=path, default=out, metavar="FOLDER")
     else:
         sub.add_argument(
             "--rows",
             nargs="*",
             choices=list(ROWS),
             default=list(TABLE_3),
-            help=f"which to run (default: {' '.join(TABLE_3)})",
+            metavar="ROW",
+            help=f"of: {', '.join(ROWS)} (default: {' '.join(TABLE_3)})",
         )
-        sub.add_argument("--out", type=Path, metavar="CSV", help="write the runs to this file")
+        sub.add_argument("--out", type=path, metavar="CSV", help="write the runs to this file")
     if probe:
         sub.add_argument("--probe", action="store_true", help="add the linear probe")
 
 
 def add_claims(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--out", type=Path, default=REPOSITORY / "CLAIMS.md", metavar="FILE")
-    sub.add_argument("--results", type=Path, default=SHIPPED, metavar="FOLDER")
+    sub.add_argument("--out", type=path, default=REPOSITORY / "CLAIMS.md", metavar="FILE")
+    sub.add_argument("--results", type=path, default=SHIPPED, metavar="FOLDER")
 
 
 def add_figures(sub: argparse.ArgumentParser) -> None:
@@ -198,6 +245,6 @@ def add_figures(sub: argparse.ArgumentParser) -> None:
         help="run them once for each value of a parameter, into a folder a value",
     )
     add_dask(sub, "the runs of a sweep")
-    sub.add_argument("--workers", type=int, help="notebooks at a time (a core each, at most 4)")
-    sub.add_argument("--out", type=Path, default=REPOSITORY / "figures", metavar="FOLDER")
-    sub.add_argument("--notebooks", type=Path, default=REPOSITORY / "notebooks", metavar="FOLDER")
+    add_value(sub, "--workers", WORKERS, "one per core, at most 4; a notebook each")
+    sub.add_argument("--out", type=path, default=REPOSITORY / "figures", metavar="FOLDER")
+    sub.add_argument("--notebooks", type=path, default=REPOSITORY / "notebooks", metavar="FOLDER")

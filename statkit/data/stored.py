@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 
-from statkit.runtime.cache import cache_folder, fingerprint
+from statkit.runtime.cache import cache_folder, fingerprint, locked
+from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex
 from statkit.video.files import read_frames
@@ -97,7 +96,8 @@ def store_frames(
         return FrameStore(dataset, settings, dataset.prepared.folder)
     folder = cache_folder("frames") / fingerprint([dataset.fingerprint, asdict(settings)])
     if not folder.is_dir():
-        with FileLock(cache_folder("locks") / f"frames-{folder.name}"):
+        waiting = f"another process stores frames of {dataset.name}; waiting for it"
+        with locked(cache_folder("locks") / f"frames-{folder.name}", waiting):
             if not folder.is_dir():
                 _build_store(dataset, settings, folder, progress)
     return FrameStore(dataset, settings, folder)
@@ -132,7 +132,7 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
         def one_clip(clip: int) -> None:
             hr[clip], lr[clip] = _clip_frames(dataset, clip, settings)
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             jobs = pool.map(one_clip, range(count))
             label = f"frames of {dataset.name}"
             for _ in progress_bar(jobs, label=label, total=count, show=progress):

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from statkit.data.clips import VideoDataset
 from statkit.data.flow import flow_frames
@@ -28,7 +27,7 @@ from statkit.evaluation import (
 )
 from statkit.models import STATNet, build_model
 from statkit.recipes import Recipe
-from statkit.runtime.cache import cache_folder, write_atomically
+from statkit.runtime.cache import cache_folder, locked, write_atomically
 from statkit.runtime.device import device_name, pick_device
 from statkit.runtime.distributed import barrier, broadcast_from_main
 from statkit.runtime.processes import is_main
@@ -133,22 +132,13 @@ class Experiment:
             self._networks[row] = network.eval()
         return self._networks[row]
 
-    @contextmanager
-    def _alone(self, row: str) -> Iterator[None]:
+    def _alone(self, row: str) -> AbstractContextManager:
         """No other process trains the row meanwhile, but those that train together."""
         if not is_main():
-            yield
-            return
-        lock = FileLock(self._folder(row) / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"{self.rows[row].title} is being trained by another process; waiting for it")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+            return nullcontext()
+        title = self.rows[row].title
+        waiting = f"{title} is being trained by another process; waiting for it"
+        return locked(self._folder(row) / ".lock", waiting)
 
     def evaluate(self, row: str) -> Evaluation:
         """The row's network on the test clips. Of fused rows, the mean class probabilities."""

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from statkit.backbones import MODELS
 from statkit.data.stored import FrameStore
 from statkit.losses import pool_map
-from statkit.runtime.cache import cache_folder, fingerprint
+from statkit.runtime.cache import cache_folder, fingerprint, locked
 from statkit.runtime.device import autocast, uses_bfloat16
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex, fixed_frames
@@ -82,7 +81,8 @@ class CachedTeacher:
         shapes = {name: (views, len(clips), length, *end) for name, end in ends.items()}
         self.folder = cache_folder("targets") / _key(teacher, store, clips, shapes, fixed)
         if not self.folder.is_dir():
-            with FileLock(self.folder.with_name(f".{self.folder.name}.lock")):
+            waiting = "another process computes these teacher targets; waiting for it"
+            with locked(self.folder.with_name(f".{self.folder.name}.lock"), waiting):
                 if not self.folder.is_dir():
                     self._look_at_all(clips, shapes, progress)
         files = (self.folder / f"{name}.npy" for name in shapes)

@@ -16,7 +16,7 @@ from typing import TextIO
 import nbformat
 from nbformat import NotebookNode
 
-from statkit.runtime.processes import process_pool
+from statkit.runtime.processes import cores, process_pool
 from statkit.runtime.progress import HEADLESS
 from statkit.widgets.explorer import ERROR_CLASS
 
@@ -60,9 +60,12 @@ def run_notebooks(
     jobs = _jobs(known, figures, dict(parameters or {}))
     first = [job for job in jobs if "epochs" in known[job.notebook]][:1]
     rest = [job for job in reversed(jobs) if job not in first]  # later lessons train longer
-    cores = os.cpu_count() or 1
-    workers = max(1, min(workers or min(cores, MOST_WORKERS), len(rest)))
-    failures = [*_run_all(first, 1, cores), *_run_all(rest, workers, max(1, cores // workers))]
+    available = cores()
+    workers = max(1, min(workers or min(available, MOST_WORKERS), len(rest)))
+    failures = [
+        *_run_all(first, 1, available),
+        *_run_all(rest, workers, max(1, available // workers)),
+    ]
     if failures:
         raise NotebookError("\n".join(failures))
 

@@ -20,7 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .processes import processes
+from statkit.errors import StatkitError
+
+from .processes import INSTALL_CLUSTER, processes
 
 LONGEST_WAIT = timedelta(hours=12)  # for a main process that evaluates or waits for a lock
 
@@ -122,8 +124,8 @@ def _team():
     try:
         from accelerate import PartialState
     except ImportError as error:
-        missing = 'processes that train together need Accelerate: pip install "statkit[cluster]"'
-        raise ValueError(missing) from error
+        missing = f"processes that train together need Accelerate. {INSTALL_CLUSTER}"
+        raise StatkitError(missing) from error
     asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
     return PartialState(cpu=asked or not torch.cuda.is_available(), timeout=LONGEST_WAIT)
 

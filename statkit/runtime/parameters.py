@@ -47,19 +47,19 @@ class Parameter:
     def range(self) -> str:
         """The values there are, in words: "a whole number from 1 to 10"."""
         if self.kind is bool:
-            return "True or False"
+            return "yes or no"
         if self.choices:
             return " or ".join(map(str, self.choices))
         words = {int: "a whole number", float: "a number", str: "text", SIZE: f"{SIZE} (12x16)"}
-        ends = f" above {self.above:g}" if self.above is not None else ""
+        ends = f" above {self.above}" if self.above is not None else ""
         if self.least is not None:
-            ends = f" from {self.least:g}" + (f" to {self.most:g}" if self.most else "")
+            ends = f" from {self.least}" + (f" to {self.most}" if self.most is not None else "")
         return words[self.kind] + (", each" if self.kind == SIZE and ends else "") + ends
 
     def check(self, name: str, value: object) -> None:
         """Raise :class:`ParameterError` unless the value is of the kind and in the range."""
         if not (value is None and self.unset) and not self._fits(value):
-            raise ParameterError(f"{name} is {self.range}, got {value!r}")
+            raise ParameterError(f"{name} is {self.range}, got {self.words(value)!r}")
 
     def read(self, name: str, text: str) -> Any:
         """The value that a text stands for, checked."""
@@ -74,7 +74,10 @@ class Parameter:
         """A value as one would type it."""
         if value is None:
             return self.unset
-        return "x".join(map(str, value)) if self.kind == SIZE else str(value)
+        if self.kind is bool and isinstance(value, bool):
+            return "yes" if value else "no"
+        pair = self.kind == SIZE and isinstance(value, tuple | list)
+        return "x".join(map(str, value)) if pair else str(value)
 
     def _parse(self, text: str) -> object:
         if self.kind is bool:

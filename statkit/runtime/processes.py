@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context, parent_process
 from threading import Thread
+
+from statkit.errors import StatkitError
+
+INSTALL_CLUSTER = "Run in the checkout: pip install -c constraints.txt -e '.[cluster]'"
 
 
 def processes() -> int:
@@ -16,6 +22,44 @@ def processes() -> int:
 def is_main() -> bool:
     """Whether this process writes files and speaks; the others only compute."""
     return processes() == 1 or int(os.environ["RANK"]) == 0
+
+
+def cores() -> int:
+    """Processor cores that this process may use: the share that a scheduler or ``taskset`` gives
+    it, which can be less than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def dask_executor(
+    where: str, workers: int | None, *, threads: bool = False
+) -> Iterator[tuple[Executor, int]]:
+    """An executor on a Dask cluster, and how many jobs it runs at a time.
+
+    Args:
+        where: a scheduler's address, or "local" for a cluster made on this machine.
+        workers: of a local cluster; one per core when None.
+        threads: whether the workers of a local cluster are threads of this process.
+
+    Raises:
+        StatkitError: Dask is not installed, or no scheduler answers at the address.
+    """
+    try:
+        from dask.distributed import Client, LocalCluster
+    except ImportError as error:
+        raise StatkitError(f"Dask is not installed. {INSTALL_CLUSTER}") from error
+    own = {"n_workers": workers or cores(), "threads_per_worker": 1, "processes": not threads}
+    with ExitStack() as stack:
+        cluster = where
+        if where == "local":
+            cluster = stack.enter_context(LocalCluster(**own, dashboard_address=None))
+        try:
+            client = stack.enter_context(Client(cluster, timeout=20))
+        except (OSError, ValueError) as error:
+            raise StatkitError(f"no Dask scheduler answers at {where} ({error})") from error
+        yield client.get_executor(pure=False), max(1, sum(client.nthreads().values()))
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
