@@ -78,6 +78,38 @@ class _DemoBackbone(nn.Module):
             setattr(self, f"layer{stage}", resnet.BasicBlock(inputs, outputs, stride, shortcut))
 
 
+class _DemoR2Plus1D(nn.Module):
+    """The same at three dimensions: R(2+1)D with one basic block per stage, for clips of few frames.
+
+    As in torchvision's R(2+1)D, stages two to four halve the time axis; the last stage keeps its
+    height and width.
+    """
+
+    def __init__(self, weights: object = None, width: int = 8):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv3d(3, width, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), bias=False),
+            nn.BatchNorm3d(width),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(width, width, (3, 1, 1), padding=(1, 0, 0), bias=False),
+            nn.BatchNorm3d(width),
+            nn.ReLU(inplace=True),
+            nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
+        )
+        builder = video_resnet.Conv2Plus1D
+        self.layer1 = video_resnet.BasicBlock(width, width, builder)
+        for stage in (2, 3, 4):
+            inputs, outputs = width * 2 ** (stage - 2), width * 2 ** (stage - 1)
+            stride = (2, 2, 2) if stage < 4 else (2, 1, 1)
+            shortcut = nn.Sequential(
+                nn.Conv3d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm3d(outputs)
+            )
+            block = video_resnet.BasicBlock(inputs, outputs, builder, 1, shortcut)
+            spatial, temporal = block.conv1[0][0], block.conv1[0][3]
+            spatial.stride, temporal.stride = (1, *stride[1:]), (stride[0], 1, 1)
+            setattr(self, f"layer{stage}", block)
+
+
 def _r2plus1d_34(weights: object = None) -> nn.Module:
     """R(2+1)D with ResNet-34's block counts, which torchvision does not name."""
     return video_resnet.VideoResNet(
@@ -92,6 +124,7 @@ _KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.2
 
 MODELS = {
     "demo": Architecture(_DemoBackbone, channels=128, segments=8),
+    "demo_r2plus1d": Architecture(_DemoR2Plus1D, channels=64, segments=4, frames_per_segment=4),
     "resnet18": Architecture(
         resnet.resnet18, channels=512, segments=8, weights=resnet.ResNet18_Weights.DEFAULT
     ),
