@@ -79,7 +79,7 @@ class _DemoBackbone(nn.Module):
 
 
 class _DemoR2Plus1D(nn.Module):
-    """The same at three dimensions: R(2+1)D with one basic block per stage, for clips of few frames.
+    """The same in three dimensions: R(2+1)D with one basic block per stage.
 
     As in torchvision's R(2+1)D, stages two to four halve the time axis; the last stage keeps its
     height and width.
