@@ -29,40 +29,41 @@ def verdict(found: Estimate, holds: str = "reproduced", level: float | None = No
 
 
 def ledger(sets: dict[str, Iterable[Result]]) -> str:
-    """``CLAIMS.md``: one line per claim, three columns per set of runs.
+    """``CLAIMS.md``: per set of runs, a line per claim, and then the tables.
 
     Args:
-        sets: name as in the heading -> runs.
+        sets: name as in the headings -> runs.
     """
     sets = {name: list(runs) for name, runs in sets.items()}
-    columns = [_column(runs) for runs in sets.values()]
-    heads = [cell for name in sets for cell in (f"{name}: ours", "verdict", "Holm")]
-    rows = [["claim", "paper", "shown in", *heads]]
-    rows.append(["---"] * len(rows[0]))
-    for claim, *cells in zip(CLAIMS, *columns, strict=True):
-        lesson = f"lesson {claim.lesson}" if claim.lesson else ""
-        rows.append([claim.words, claim.place or "not in the paper", lesson, *sum(cells, [])])
-    text = HEADING + "".join(map(_count, sets, columns)) + "\n"
-    text += "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return text + "".join(_tables(name, runs) for name, runs in sets.items())
+    parts = [HEADING]
+    for name, runs in sets.items():
+        rows = _claims(runs)
+        parts += [f"\n## Claims on {name}\n\n{_count(rows)}\n", *map(_line, rows)]
+    return "".join(parts + [_tables(name, runs) for name, runs in sets.items()])
 
 
-def _column(runs: Runs) -> list[list[str]]:
-    """Difference, verdict and verdict after Holm's adjustment of every claim on one set."""
+def _claims(runs: Runs) -> list[list[str]]:
+    """Head, and for every claim its place, its difference, and its verdict before and after
+    Holm's adjustment."""
     found = [_evidence(claim, runs) for claim in CLAIMS]
     tested = [one for one in found if isinstance(one, Estimate) and one.runs > 1]
     adjusted = iter(holm([p_value(one) for one in tested]))
-    cells = []
+    rows = [["claim", "paper", "lesson", "difference", "verdict", "after Holm"], ["---"] * 6]
     for claim, one in zip(CLAIMS, found, strict=True):
+        row = [claim.words, claim.place or "not in the paper", claim.lesson]
         if isinstance(one, str):
-            cells.append(["", f"cannot be tested here: {one}", ""])
+            rows.append([*row, "", f"cannot be tested here: {one}", ""])
             continue
         holds, strict = "reproduced" if claim.place else "supported", ""
         if one.runs > 1:
             p = next(adjusted)
             strict = f"{verdict(one, holds, p)} (p {'< 0.001' if p < 0.001 else f'{p:.3f}'})"
-        cells.append([_difference(claim, one), verdict(one, holds), strict])
-    return cells
+        rows.append([*row, _difference(claim, one), verdict(one, holds), strict])
+    return rows
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
 
 
 def _evidence(claim: Claim, runs: Runs) -> Estimate | str:
@@ -86,17 +87,17 @@ def _difference(claim: Claim, found: Estimate) -> str:
     return f"{found.mean:+.2f} ± {found.half_width:.2f} {claim.unit}{runs}"
 
 
-def _count(name: str, column: list[list[str]]) -> str:
-    """What was tested on a set, and how many verdicts stand."""
-    tested = [cells for cells in column if cells[2]]
+def _count(rows: list[list[str]]) -> str:
+    """What was tested, and how many verdicts stand."""
+    tested = [row for row in rows[2:] if row[-1]]
     plain, strict = (
-        sum(cells[place].startswith(("reproduced", "supported")) for cells in tested)
-        for place in (1, 2)
+        sum(row[place].startswith(("reproduced", "supported")) for row in tested)
+        for place in (-2, -1)
     )
     return (
-        f"- On {name}, {len(tested)} claims were tested with more than one run. Reproduced or "
-        f"supported at 95 %: {plain}; after Holm's adjustment: {strict}. If no effect existed at "
-        f"all, about {0.05 * len(tested):.1f} of the {len(tested)} intervals would not hold 0.\n"
+        f"{len(tested)} claims were tested with more than one run. Reproduced or supported at "
+        f"95 %: {plain}; after Holm's adjustment: {strict}. If no effect existed at all, about "
+        f"{0.05 * len(tested):.1f} of the {len(tested)} intervals would not hold 0.\n"
     )
 
 
@@ -145,10 +146,10 @@ interval speaks of new training, not of other clips. The three official lists of
 training clips, so their runs are not independent, and the intervals on real clips may be too
 narrow.
 
-**Holm.** One test in twenty finds a difference at 95 % where there is none, so a few of the plain
-verdicts may be chance. The column "Holm" judges all tested claims of a data set together: it holds
-the verdict by the p-value of the t-test after Holm's adjustment, at 5 %. With 3 or 5 runs per claim
-few differences are large enough for this stricter test. (Networks on generated clips always start
-from random weights, so the claim about random weights repeats the first claim there.)
-
+**After Holm.** One test in twenty finds a difference at 95 % where there is none, so a few of the
+plain verdicts may be chance. The column "after Holm" judges all tested claims of a data set
+together: it holds the verdict by the p-value of the t-test after Holm's adjustment, at 5 %. With 3
+or 5 runs per claim few differences are large enough for this stricter test. (Networks on generated
+clips always start from random weights, so the claim about random weights repeats the first claim
+there.)
 """

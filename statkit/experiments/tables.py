@@ -1,8 +1,4 @@
-"""The paper's tables as grids of runs, and their lines: ours with spread, the paper's beside it.
-
-A grid is run a seed and split at a time, so that one teacher serves all rows; what is finished is
-kept, so a grid that was killed goes on where it was.
-"""
+"""Lines of a table from its runs: ours with intervals, the paper's numbers beside them."""
 
 from __future__ import annotations
 
