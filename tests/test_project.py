@@ -4,6 +4,7 @@ of imports."""
 import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from statkit.cli.commands import main
+from statkit.cli.commands import _parser, main
 from statkit.gallery.runner import notebook_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,6 +64,20 @@ def test_the_readme_is_short_and_names_what_is_there():
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / link).exists(), f"{path} names {link}"
     assert {path.name for path in NOTEBOOKS} <= set(re.findall(r"notebooks/(\S+ipynb)", README))
+
+
+def test_commands_in_the_documentation_exist():
+    """Every ``statkit`` command in Markdown is one that the command line takes."""
+    commands = []
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md")]:
+        text = path.read_text().replace("\\\n", " ").replace("$real", "").replace("$rows", "stat")
+        for block in re.findall(r"```\n(.*?)```", text, re.DOTALL):
+            commands += re.findall(r"(?m)(?:^|-m )statkit(?:\.cli)? (.*?)(?=  #|$)", block)
+        commands += re.findall(r"`statkit ([^`]+)`", text)
+    commands = [shlex.split(line) for line in commands if "..." not in line]
+    assert len(commands) > 30
+    for words in commands:
+        _parser(words[0]).parse_args(words)
 
 
 def test_architecture_names_modules_and_functions_that_exist():
