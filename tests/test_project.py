@@ -71,7 +71,7 @@ def test_commands_in_the_documentation_exist():
     commands = []
     for path in [*ROOT.glob("*.md"), *ROOT.glob("*/README.md")]:
         text = path.read_text().replace("\\\n", " ").replace("$real", "").replace("$rows", "stat")
-        for block in re.findall(r"```\n(.*?)```", text, re.DOTALL):
+        for block in re.findall(r"(?ms)^```\w*\n(.*?)^```", text):
             commands += re.findall(r"(?m)(?:^|-m )statkit(?:\.cli)? (.*?)(?=  #|$)", block)
         commands += re.findall(r"`statkit ([^`]+)`", text)
     commands = [shlex.split(line) for line in commands if "..." not in line]
