@@ -203,15 +203,22 @@ def claims(options) -> None:
 def figures(options) -> None:
     """Run the notebooks headless; figures and tables go to the figures folder."""
     from statkit.gallery.book import write_book
-    from statkit.gallery.runner import NotebookError, run_notebooks, sweep_notebooks
+    from statkit.gallery.runner import (
+        NotebookError,
+        notebook_parameters,
+        run_notebooks,
+        sweep_notebooks,
+    )
 
     folder = options.notebooks
     notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if options.only:
         notebooks = [nb for nb in notebooks if any(nb.name.startswith(o) for o in options.only)]
     if not notebooks:
-        raise NotebookError(f"no such notebook in {folder}")
-    parameters = {"dataset": "demo-small", "epochs": 2} if options.quick else {}
+        raise NotebookError(f"no such notebook in {folder.resolve()}; --notebooks names the folder")
+    known = {name for notebook in notebooks for name in notebook_parameters(notebook)}
+    quick = {"dataset": "demo-small", "epochs": 2} if options.quick else {}
+    parameters = {name: value for name, value in quick.items() if name in known}
     parameters |= {name: value_of(text) for name, text in options.parameter}
     if options.sweep:
         name, *values = options.sweep

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from statkit import __version__
 from statkit.data.clips import VideoDataset
 from statkit.runtime.cache import write_atomically
 
-PACKAGES = ("statkit", "torch", "torchvision", "numpy", "matplotlib", "decord", "av")
+PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "decord", "av")
 NOTEBOOK = "JPY_SESSION_NAME"  # where Jupyter tells a kernel its notebook; the runner does too
 
 
@@ -68,8 +69,12 @@ def save_text(path: str | Path, text: str) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Python, platform and the packages that decide numbers."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+    """statkit, Python, the platform and the packages that decide numbers."""
+    found = {
+        "statkit": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
     for package in PACKAGES:
         try:
             found[package] = version(package)

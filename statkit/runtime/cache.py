@@ -12,14 +12,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[2]
+IN_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
+# Where notebooks and figures are by default: the checkout, or the current folder where statkit is
+# installed without one.
+REPOSITORY = _ROOT if IN_CHECKOUT else Path()
 
 
 def cache_folder(*parts: str) -> Path:
     """A folder (made if need be) under ``$STATKIT_CACHE``, or ``cache/`` in the checkout, or
-    ``~/.cache/statkit`` where the package is not run from a checkout."""
-    in_checkout = (REPOSITORY / "pyproject.toml").is_file()
-    default = REPOSITORY / "cache" if in_checkout else Path.home() / ".cache" / "statkit"
+    ``~/.cache/statkit`` where statkit is installed without a checkout."""
+    default = REPOSITORY / "cache" if IN_CHECKOUT else Path.home() / ".cache" / "statkit"
     folder = Path(os.environ.get("STATKIT_CACHE", default)).joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
