@@ -66,6 +66,20 @@ def test_the_readme_is_short_and_names_what_is_there():
     assert {path.name for path in NOTEBOOKS} <= set(re.findall(r"notebooks/(\S+ipynb)", README))
 
 
+def test_every_figure_and_table_of_a_lesson_is_listed():
+    text = (ROOT / "figures" / "README.md").read_text()
+    for path in NOTEBOOKS:
+        saved = re.findall(r'save_figure\(.*?\\"(\w+)\\"', path.read_text(), re.DOTALL)
+        assert [name for name in saved if f"`{name}`" not in text] == [], path
+
+
+def test_the_version_is_one():
+    import statkit
+
+    assert f"version: {statkit.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {statkit.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
 def test_commands_in_the_documentation_exist():
     """Every ``statkit`` command in Markdown is one that the command line takes."""
     commands = []
