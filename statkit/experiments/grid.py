@@ -1,7 +1,7 @@
-"""The paper's tables as grids of runs, and their lines: ours with spread, the paper's beside it.
+"""The paper's tables as grids of runs.
 
-A grid is run a seed and split at a time, so that one teacher serves all rows; what is finished is
-kept, so a grid that was killed goes on where it was.
+A grid runs one seed and split at a time, so that one teacher serves all rows. Finished runs are
+cached, so a grid that was stopped continues where it was.
 """
 
 from __future__ import annotations
