@@ -20,7 +20,7 @@ from statkit.plots.downsampling import draw_downsampling
 from statkit.plots.style import in_lines
 from statkit.video import read_frames
 from statkit.widgets import Choice, Explorer, Slider
-from statkit.widgets.explorer import ERROR_CLASS
+from statkit.widgets.picture import ERROR_CLASS
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from statkit.plots.own_clip import draw_own_clip
 from statkit.runtime.progress import HEADLESS
 from statkit.video import VideoError, probe, write_video
 from statkit.widgets import Explorer, Slider
-from statkit.widgets.explorer import ERROR_CLASS
 from statkit.widgets.picker import ClipChoice
+from statkit.widgets.picture import ERROR_CLASS
 
 
 def audio_only(path):

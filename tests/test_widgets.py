@@ -30,8 +30,8 @@ from statkit.plots.style import attach
 from statkit.recipes import Recipe
 from statkit.widgets import Choice, Explorer, Shares, Slider, Toggle
 from statkit.widgets.controls import rescale
-from statkit.widgets.explorer import render
 from statkit.widgets.live import Stopped, TrainingPanel, train_and_watch
+from statkit.widgets.picture import render
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 
 from statkit.runtime.processes import cores, process_pool
 from statkit.runtime.progress import HEADLESS
-from statkit.widgets.explorer import ERROR_CLASS
+from statkit.widgets.picture import ERROR_CLASS
 
 from .save import NOTEBOOK, save_text
 

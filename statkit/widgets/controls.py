@@ -1,8 +1,5 @@
-"""The one way to sliders: pure ``draw(**values) -> Figure`` below, named controls above.
-
-The picture lives in a display handle that is updated in place: no flicker, nothing stacked, and
-the executed notebook keeps the last picture. Nothing here trains or decodes.
-"""
+"""Named controls. Each makes its widget and knows the two ends of its range. Controls stand in a
+grid of two columns, so that a screen has room for them and for their picture."""
 
 from __future__ import annotations
 
@@ -13,7 +10,13 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-LOOK = {"style": {"description_width": "14em"}, "layout": {"width": "34em"}}
+GRID = {
+    "grid_template_columns": "repeat(auto-fit, minmax(28em, 1fr))",
+    "grid_gap": "0 1em",
+    "max_width": "64em",
+}
+WHOLE_ROW = {"grid_column": "1 / -1"}
+LOOK = {"style": {"description_width": "11em"}, "layout": {"width": "auto"}}
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Choice:
             value=self.value,
             description=self.label,
             style={**LOOK["style"], "button_width": "auto"},
+            layout=WHOLE_ROW,
         )
 
     def ends(self) -> tuple:
@@ -107,7 +111,7 @@ class Shares:
         return (tuple(whole[0].tolist()), tuple(whole[-1].tolist()))
 
 
-class _SharesBox(ipywidgets.VBox):
+class _SharesBox(ipywidgets.GridBox):
     """Sliders under one value, a tuple that sums to 1."""
 
     STEP = 0.01
@@ -118,7 +122,7 @@ class _SharesBox(ipywidgets.VBox):
             ipywidgets.FloatSlider(value=share, max=1, step=self.STEP, description=label, **LOOK)
             for label, share in zip(labels, value, strict=True)
         ]
-        super().__init__(self.sliders, value=value)
+        super().__init__(self.sliders, value=value, layout=GRID | WHOLE_ROW)
         self._settling = False
         for slider in self.sliders:
             slider.observe(self._moved, "value")

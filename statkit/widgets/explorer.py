@@ -1,7 +1,7 @@
 """The one way to sliders: pure ``draw(**values) -> Figure`` below, named controls above.
 
-The picture lives in a display handle that is updated in place: no flicker, nothing stacked, and
-the executed notebook keeps the last picture. Nothing here trains or decodes.
+The picture is a widget like the controls. A static copy of the first picture stands in the next
+output, so that an executed notebook shows it. Nothing here trains or decodes.
 """
 
 from __future__ import annotations
@@ -9,28 +9,22 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import traceback
 from collections.abc import Callable
 from html import escape
 from threading import RLock
 
-import cv2
 import ipywidgets
-import numpy as np
 from IPython import get_ipython
-from IPython.display import HTML, Image, display
-from matplotlib import rc_context
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from IPython.display import display
 from matplotlib.figure import Figure
 
 from statkit.runtime.progress import HEADLESS
 
-from .controls import Control
+from .controls import GRID, Control
+from .picture import Picture
+from .picture import render as render  # lessons take it from here
 
-ERROR_CLASS = "statkit-widget-error"
 PAUSE = 0.005  # seconds in which values that are already on their way overtake a drawing
-# Filter and level at which a figure of frames takes half the time that it takes otherwise.
-PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
 
 
 class Explorer:
@@ -49,7 +43,9 @@ class Explorer:
     def __init__(self, draw: Callable[..., Figure], controls: dict[str, Control]):
         self.draw = draw
         self.controls = {name: control.widget() for name, control in controls.items()}
-        self._handle = None  # outside Jupyter there is none
+        self.picture = Picture()
+        grid = ipywidgets.GridBox(list(self.controls.values()), layout=GRID)
+        self.box = ipywidgets.VBox([grid, self.picture])
         self._error: Exception | None = None
         self._old, self._waiting = False, False
         self._figure = draw(**self.values)
@@ -74,14 +70,16 @@ class Explorer:
 
     def show(self) -> Explorer:
         """Display controls and picture in the current cell, in place of those of its last run."""
-        box = ipywidgets.VBox(list(self.controls.values()))
-        display(with_words(box, _said(self.controls)), raw=True)
-        self._handle = display(render(self._figure), display_id=True)
+        still = self.picture.show(self._figure)
+        display(with_words(self.box, _said(self.controls)), raw=True)
+        display(still)
         self._replace_the_last_run()
         return self
 
     def close(self, successor: Explorer | None = None) -> None:
-        """Let go of the controls, but for those that the successor shows too; the picture stays."""
+        """Close the picture and the controls, but for those that the successor shows too."""
+        for widget in (self.box, *self.box.children):
+            widget.close()
         kept = successor.controls.values() if successor else ()
         for widget in self.controls.values():
             widget.unobserve(self._changed, "value")
@@ -117,12 +115,10 @@ class Explorer:
             self._old = False
             try:
                 self._figure, self._error = self.draw(**self.values), None
-                picture = render(self._figure)
+                self.picture.show(self._figure)
             except Exception as error:  # the kernel lives on and the reader is told
                 self._error = error
-                picture = _message(error)
-            if self._handle:
-                self._handle.update(picture)
+                self.picture.show_error(error)
 
     def _replace_the_last_run(self) -> None:
         cell, run = _cell_and_run()
@@ -151,19 +147,6 @@ def explore(draw: Callable[..., Figure], **controls: Control) -> Explorer:
     if os.environ.get(HEADLESS):
         explorer.check(controls)
     return explorer
-
-
-def render(figure: Figure) -> Image:
-    """A figure as the PNG that a notebook shows; it says its size, so that the page stands still
-    while it is replaced."""
-    canvas = FigureCanvasAgg(figure)
-    with rc_context({"text.hinting": "none"}):  # a third of the time of texts, hardly to be seen
-        canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())
-    height, width = pixels.shape[:2]
-    _, png = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGR), PNG)
-    alt = getattr(figure, "alt", "")
-    return Image(png.tobytes(), format="png", width=width, height=height, alt=alt)
 
 
 def with_words(widget: ipywidgets.Widget, words: str) -> dict:
@@ -197,8 +180,3 @@ def _cell_and_run() -> tuple[str, str]:
         request.get("metadata", {}).get("cellId", ""),
         request.get("header", {}).get("msg_id", ""),
     )
-
-
-def _message(error: Exception) -> HTML:
-    words = escape("".join(traceback.format_exception_only(error)).strip(), quote=False)
-    return HTML(f'<pre class="{ERROR_CLASS}" style="color:#b00">Cannot draw this: {words}</pre>')

@@ -19,7 +19,8 @@ from statkit.experiments.rows import ROWS, TITLES
 from statkit.plots.curves import draw_curves
 from statkit.runtime.progress import HEADLESS
 
-from .explorer import render, with_words
+from .explorer import with_words
+from .picture import Picture
 
 
 class Stopped(Exception):
@@ -77,25 +78,26 @@ class TrainingPanel:
         )
         self.button.add_class("statkit-stop")
         self.button.on_click(lambda _button: self._asked())
-        self._handle = None
+        self.picture = Picture()
+        self._still = None  # outside Jupyter there is none
 
     def figure(self) -> Figure:
         return draw_curves(self.histories, TITLES, epochs=self.epochs, generated=self.generated)
 
     def show(self) -> None:
         """Display button and curves in the current cell."""
+        still = self.picture.show(self.figure())
         if not os.environ.get(HEADLESS):
-            display(with_words(self.button, ""), raw=True)
+            display(with_words(ipywidgets.VBox([self.button, self.picture]), ""), raw=True)
             # ipykernel 7.4 hands a click to the shell that last wrote to the button, which is the
             # one that trains. Where that is forgotten, it goes to the one that the browser names.
             vars(self.button.comm).pop("_reply_subshell_id", None)
-        self._handle = display(render(self.figure()), display_id=True)
+        self._still = display(still, display_id=True)
 
     def update(self, row: str, history: Sequence[Mapping[str, float]]) -> None:
         """Show these epochs of a row."""
         self.histories[row] = list(history)
-        if self._handle:
-            self._handle.update(render(self.figure()))
+        self.picture.show(self.figure())
 
     def on_epoch(self, row: str, epoch: int, means: Mapping[str, float]) -> None:
         """One more epoch of a row; raises Stopped if the button was pressed."""
@@ -104,8 +106,10 @@ class TrainingPanel:
             raise Stopped(f"Stopped {TITLES[row]} after epoch {epoch + 1}. {self.KEPT}")
 
     def close(self) -> None:
-        """Take the button away."""
+        """Take the button away; viewers without a kernel get the last curves."""
         self.button.close()
+        if self._still:
+            self._still.update(self.picture.show(self.figure()))
 
     def _asked(self) -> None:
         self.stop.set()

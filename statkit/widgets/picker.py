@@ -16,7 +16,8 @@ from statkit.data.own_clip import MOST_BYTES, OwnClip, check_bytes, read_bytes, 
 from statkit.runtime.progress import HEADLESS
 from statkit.video.film import VideoError
 
-from .explorer import ERROR_CLASS
+from .controls import WHOLE_ROW
+from .picture import ERROR_CLASS
 
 SUFFIXES = ".mp4,.avi,.mov,.mkv,.webm,.m4v,.mpg,.mpeg"
 
@@ -62,7 +63,8 @@ class PickerBox(ipywidgets.VBox):
             layout={"width": "28em"},
         )
         self.words = ipywidgets.HTML()
-        super().__init__([ipywidgets.HBox([self.upload, self.path]), self.words])
+        row = ipywidgets.HBox([self.upload, self.path])
+        super().__init__([row, self.words], layout=WHOLE_ROW)
         self._take(lambda: clip)
         self.path.observe(self._named, "value")
 

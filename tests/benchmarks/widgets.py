@@ -76,7 +76,7 @@ def _run(notebook: Path, *, stop_at_first: bool) -> list:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from statkit.widgets.explorer import explorer as widgets
+    from statkit.widgets import explorer as widgets
 
     explorers, show = [], widgets.Explorer.show
 

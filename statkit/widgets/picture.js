@@ -1,0 +1,41 @@
+// A picture that Python draws. The same picture stands in the next output for viewers without a
+// kernel; the style hides that output as long as this widget has a picture to show.
+const STYLE = `
+.statkit-picture img { max-width: 100%; height: auto; object-fit: contain; object-position: left;
+  max-height: max(24rem, calc(100vh - 17rem)); }
+.statkit-picture pre { color: var(--jp-error-color1, #b00); white-space: pre-wrap; }
+.jp-OutputArea-child:has(.statkit-picture img[src]) + .jp-OutputArea-child:has(.jp-RenderedImage) {
+  display: none; }`;
+
+function render({ model, el }) {
+  const style = document.createElement("style");
+  const picture = document.createElement("img"), words = document.createElement("div");
+  style.textContent = STYLE;
+  picture.decoding = "sync"; // the old picture stays until the new one can be painted
+  el.classList.add("statkit-picture");
+  el.append(style, words, picture);
+
+  function show() {
+    const png = model.get("png"), before = picture.src;
+    if (!png.byteLength) return;
+    picture.width = png.getUint32(16); // as a PNG file says; the page then stands still
+    picture.height = png.getUint32(20);
+    picture.src = URL.createObjectURL(new Blob([png], { type: "image/png" }));
+    URL.revokeObjectURL(before);
+  }
+
+  function tell() {
+    picture.alt = model.get("alt");
+    words.innerHTML = model.get("words");
+    picture.style.display = words.innerHTML ? "none" : "block";
+  }
+
+  model.on("change:png", show);
+  model.on("change:alt", tell);
+  model.on("change:words", tell);
+  tell();
+  show();
+  return () => URL.revokeObjectURL(picture.src);
+}
+
+export default { render };
