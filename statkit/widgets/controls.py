@@ -11,12 +11,13 @@ import numpy as np
 import traitlets
 
 GRID = {
-    "grid_template_columns": "repeat(auto-fit, minmax(28em, 1fr))",
+    "grid_template_columns": "repeat(auto-fit, minmax(29em, 1fr))",
+    "grid_auto_flow": "row dense",
     "grid_gap": "0 1em",
     "max_width": "64em",
 }
-WHOLE_ROW = {"grid_column": "1 / -1"}
-LOOK = {"style": {"description_width": "11em"}, "layout": {"width": "auto"}}
+WHOLE_ROW = {"grid_area": "auto / 1 / auto / -1"}  # a null grid_area undoes a grid_column
+LOOK = {"style": {"description_width": "12.5em"}, "layout": {"width": "auto"}}
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ class Choice:
     value: object
 
     def widget(self) -> ipywidgets.Widget:
+        words = [str(o[0] if isinstance(o, tuple) else o) for o in self.options]
         return ipywidgets.ToggleButtons(
             options=list(self.options),
             value=self.value,
             description=self.label,
             style={**LOOK["style"], "button_width": "auto"},
-            layout=WHOLE_ROW,
+            layout=WHOLE_ROW if sum(len(word) + 4 for word in words) > 30 else {},
+            _dom_classes=["jupyter-widgets", "widget-inline-hbox"],  # the label at its side
         )
 
     def ends(self) -> tuple:

@@ -7,6 +7,12 @@ const STYLE = `
 .jp-OutputArea-child:has(.statkit-picture img[src]) + .jp-OutputArea-child:has(.jp-RenderedImage) {
   display: none; }`;
 
+// Notebook 7 would take the arrow keys of a slider to walk through cells.
+function keepArrows(event) {
+  if (event.target.closest?.(".statkit-control"))
+    event.target.toggleAttribute("data-lm-suppress-shortcuts", event.key.startsWith("Arrow"));
+}
+
 function render({ model, el }) {
   const style = document.createElement("style");
   const picture = document.createElement("img"), words = document.createElement("div");
@@ -35,7 +41,11 @@ function render({ model, el }) {
   model.on("change:words", tell);
   tell();
   show();
-  return () => URL.revokeObjectURL(picture.src);
+  addEventListener("keydown", keepArrows, true);
+  return () => {
+    removeEventListener("keydown", keepArrows, true);
+    URL.revokeObjectURL(picture.src);
+  };
 }
 
 export default { render };
