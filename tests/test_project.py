@@ -4,6 +4,7 @@ of imports."""
 import ast
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -185,3 +186,11 @@ def test_the_run_script_helps_without_setting_up():
     assert done.returncode == 0 and "figures" in done.stdout
     done = subprocess.run([sys.executable, str(ROOT / "run"), "nonsense"], capture_output=True)
     assert done.returncode == 2
+
+
+def test_the_run_script_finds_a_lesson_by_its_number():
+    run = runpy.run_path(str(ROOT / "run"))
+    assert run["with_lesson"](["02", "--no-browser"])[0].endswith("02_spatial_attention.ipynb")
+    assert run["with_lesson"](["--no-browser"]) == [str(NOTEBOOKS[0]), "--no-browser"]
+    with pytest.raises(SystemExit, match="no lesson 77; there are"):
+        run["with_lesson"](["77"])
