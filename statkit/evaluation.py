@@ -182,8 +182,8 @@ def evaluate(
         positions = store.positions[draw.clips[:, None], draw.frames[..., per_segment // 2]]
         if not network.temporal:
             masks = actor_masks(store, draw)
-            scores = [attention_on_actor(m.float().cpu(), masks) for m in output.attention_maps]
-            on_actor.append(torch.stack(scores))
+            maps = output.attention_maps
+            on_actor.append(torch.stack([attention_on_actor(m.float().cpu(), masks) for m in maps]))
         where = torch.from_numpy(positions), torch.from_numpy(truth.intervals[draw.clips])
         in_action.append(attention_in_action(weights[-1], *where))
         blind.append(
@@ -226,10 +226,9 @@ def _answers(network, source, store, clips, precision, place, view, batch_size) 
 def actor_masks(store: FrameStore, draw: BatchIndex) -> Tensor:
     """bool ``[B*K, H, W]``: the actor in each drawn frame, in view 0 at the clip's own size."""
     positions = store.positions[draw.clips[:, None], draw.frames[..., 0]]
-    masks = [
-        store.dataset.truth.mask(clip)[frames]
-        for clip, frames in zip(draw.clips, positions, strict=True)
-    ]
+    truth = store.dataset.truth
+    assert truth is not None
+    masks = [truth.mask(clip)[frames] for clip, frames in zip(draw.clips, positions, strict=True)]
     return torch.from_numpy(np.concatenate(masks))
 
 
@@ -262,7 +261,8 @@ def linear_probe(
 ) -> tuple[float, float]:
     """prec@1 and prec@5 of logistic regression on frozen features ``[N, C]``."""
     weight, bias = fit_probe(train, train_labels, seed=seed)
-    return precision_at_k(test @ weight.T + bias, torch.from_numpy(test_labels))
+    prec1, prec5 = precision_at_k(test @ weight.T + bias, torch.from_numpy(test_labels))
+    return prec1, prec5
 
 
 def start_as_probe(

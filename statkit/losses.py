@@ -57,7 +57,8 @@ def sat_loss(
         raise ValueError(f"time is one of {TIMES}, sizes of {SIZES}: got {time!r}, {sizes!r}")
     pairs = [_match(s, t, sizes) for s, t in zip(student_maps, teacher_maps, strict=True)]
     if time == "mean":
-        pairs = [tuple(side.mean(1) if side.ndim == 4 else side for side in pair) for pair in pairs]
+        means = ([side.mean(1) if side.ndim == 4 else side for side in pair] for pair in pairs)
+        pairs = [(ours, theirs) for ours, theirs in means]
     return _attention_distance(pairs, weights, distance, sample_weights, steps=time == "step")
 
 
@@ -91,10 +92,11 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
 
 
 class ConfidenceWeights(NamedTuple):
-    """How far the teacher is to be followed: clips ``[B]`` in 0..1, frames ``[B*K]`` in 0..K."""
+    """How far the teacher is to be followed: clips ``[B]`` in 0..1, frames ``[B*K]`` in 0..K; None
+    for all alike."""
 
-    clips: Tensor
-    frames: Tensor
+    clips: Tensor | None
+    frames: Tensor | None
 
 
 def confidence_weights(

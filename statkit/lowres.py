@@ -89,7 +89,8 @@ def variance_kept(frames: np.ndarray, size: tuple[int, int]) -> tuple[float, flo
     frames = centre_crop(frames, size).astype(np.float32)
     parts = (frames - frames.mean((1, 2), keepdims=True), frames - frames.mean(0, keepdims=True))
     energy = [(_project(part, size, 0.0).var(), part.var()) for part in parts]
-    return tuple(float(low / high) if high else float("nan") for low, high in energy)
+    picture, movement = (float(low / high) if high else float("nan") for low, high in energy)
+    return picture, movement
 
 
 def centre_crop(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:

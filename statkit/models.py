@@ -5,7 +5,7 @@ differs."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +72,7 @@ def build_model(
         if architecture.weights is None:
             raise ValueError(f"torchvision has no pretrained weights for {name!r}")
         weights = architecture.weights
-    backbone = architecture.build(weights=weights)
+    backbone: Any = architecture.build(weights=weights)
     if isinstance(pretrained, str | Path):
         _load_backbone(backbone, pretrained)
     if small_stem:
@@ -92,6 +92,9 @@ class STATNet(nn.Module):
     3-D one; it is normalised inside. ``power`` and ``channels`` say how its attention maps are made
     (p and ``reduction`` of :func:`statkit.attention.spatial_attention`).
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -190,7 +193,7 @@ def _through(block: nn.Module, values: Tensor) -> Tensor:
     return block(values)
 
 
-def _stem(backbone: nn.Module) -> nn.Module:
+def _stem(backbone: Any) -> nn.Module:
     """What comes before the first block: 3-D networks have a ``stem``, 2-D ones four layers."""
     if hasattr(backbone, "stem"):
         return backbone.stem

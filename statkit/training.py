@@ -6,7 +6,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -156,7 +158,7 @@ def train_transfer(
                 "network": student.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }
-            write_atomically(Path(checkpoint), lambda path, state=state: torch.save(state, path))
+            write_atomically(Path(checkpoint), partial(torch.save, state))
         if on_epoch:
             on_epoch(epoch, means)
     bar.close()
@@ -220,7 +222,7 @@ def new_optimizer(network: STATNet, recipe: Recipe) -> torch.optim.Optimizer:
 
     groups = split(network.backbone_parameters(), recipe.backbone_rate or recipe.rate)
     groups += split(network.head_parameters(), recipe.rate)
-    common = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
+    common: dict[str, Any] = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, **common)
     return torch.optim.AdamW(groups, **common)

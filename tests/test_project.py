@@ -2,16 +2,21 @@
 of imports."""
 
 import ast
+import importlib.machinery
+import importlib.util
 import json
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
+import venv
 from pathlib import Path
 
 import pytest
+from jupyterlab.labapp import LabApp
 
 from statkit.cli.commands import _parser, main
 from statkit.gallery.runner import notebook_parameters
@@ -165,6 +170,19 @@ def test_every_notebook_has_the_same_guard_of_three_lines():
     assert len([line for line in guards.pop().splitlines() if line]) == 3
 
 
+def test_the_types_of_the_method_are_checked(tmp_path):
+    mypy = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path)]
+    done = subprocess.run(mypy, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pre_commit_runs_the_tested_versions():
+    locked = (ROOT / "constraints.txt").read_text().splitlines()
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    pinned = re.findall(r"additional_dependencies: \[(.+)\]", hooks)
+    assert len(pinned) == 3 and set(pinned) <= set(locked)
+
+
 def test_ruff_is_content():
     for command in (["check"], ["format", "--check"]):
         done = subprocess.run(
@@ -179,6 +197,36 @@ def test_help_names_every_command(capsys):
     assert stop.value.code == 0
     words = capsys.readouterr().out
     assert all(name in words for name in ("prepare", "train", "evaluate", "tables", "figures"))
+
+
+def run_script():
+    loader = importlib.machinery.SourceFileLoader("run", str(ROOT / "run"))
+    script = importlib.util.module_from_spec(importlib.util.spec_from_loader("run", loader))
+    loader.exec_module(script)
+    return script
+
+
+def test_a_copied_environment_is_made_anew_and_one_in_place_stays(tmp_path, monkeypatch):
+    script = run_script()
+    monkeypatch.setattr(script, "VENV", tmp_path / "here" / ".venv")
+    script.remove_if_moved()  # there is none
+    venv.create(tmp_path / "here" / ".venv")
+    script.remove_if_moved()
+    assert script.VENV.is_dir()
+    shutil.copytree(tmp_path / "here", tmp_path / "there", symlinks=True)
+    monkeypatch.setattr(script, "VENV", tmp_path / "there" / ".venv")
+    script.remove_if_moved()
+    assert not script.VENV.exists() and (tmp_path / "here" / ".venv").is_dir()
+
+
+def test_jupyter_starts_without_asking_about_its_news(tmp_path, monkeypatch):
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / name))
+    words = run_script().COMMANDS["lab"]
+    lab = LabApp()
+    lab.load_config_environ()
+    lab.parse_command_line([word for word in words[2:] if word.startswith("--")])
+    assert words[:3] == ["-m", "jupyterlab", "notebooks"] and lab.news_url is None
 
 
 def test_the_run_script_helps_without_setting_up():

@@ -68,7 +68,8 @@ class Source:
     """
 
     def __init__(self, frames: np.ndarray, size: tuple[int, int]):
-        self.frames, self.size = frames, tuple(size)
+        self.frames = frames
+        self.size = (size[0], size[1])
 
     def pixels(self, draw: BatchIndex, *, temporal: bool, device: torch.device | str = "cpu"):
         """float32 ``[B, K, 3, h, w]``, or ``[B, K, 3, F, h, w]`` for a 3-D network, in 0..1."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from statkit.errors import StatkitError
 
 from .processes import INSTALL_CLUSTER, processes
 
+Batch = TypeVar("Batch", bound=tuple)  # a named tuple of arrays
 LONGEST_WAIT = timedelta(hours=12)  # for a main process that evaluates or waits for a lock
 
 
@@ -53,7 +54,7 @@ def barrier() -> None:
         _team().wait_for_everyone()
 
 
-def local_shard(batch: NamedTuple) -> tuple[NamedTuple, float | None]:
+def local_shard(batch: Batch) -> tuple[Batch, float | None]:
     """This process's part of a batch, and its share of it; the whole batch and None alone.
 
     Of a batch with fewer clips than there are processes, each takes all.
