@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from statkit.data.clips import DatasetError
+from statkit.video.film import VIDEO_SUFFIXES
 
 UCF_LIST = re.compile(r"(train|test)list0?(\d+)\.txt$")
 HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt$")
@@ -54,14 +55,26 @@ class Match:
     missing: tuple[str, ...]
 
 
-def match(names: list[str], lists: SplitLists) -> Match:
-    """Match by name without folder and suffix; where that fails, by letters and digits alone.
+def stem_of(name: str) -> str:
+    """A clip's name without folder and suffix; without both suffixes of ``clip.avi.mp4``."""
+    stem = Path(name).name
+    while Path(stem).suffix.lower() in VIDEO_SUFFIXES:
+        stem = Path(stem).stem
+    return stem if stem != Path(name).name else Path(name).stem
+
+
+def match(labels: dict[str, str], lists: SplitLists) -> Match:
+    """Match clips by name without folder and suffix; where that fails, by letters and digits alone.
 
     The official lists and folders write some names differently (HandStandPushups, and the signs
     in HMDB51's names, which some programs replace as they unpack); a loose match counts only
     where it is the only one on both sides.
+
+    Args:
+        labels: name as found -> its class.
     """
-    stems = {name: Path(name).stem for name in names}
+    names = list(labels)
+    stems = {name: stem_of(name) for name in names}
     listed = {name: stem for name, stem in stems.items() if stem in lists.classes}
     taken = set(listed.values())
     loose_lists = _by_loose_name(stem for stem in lists.classes if stem not in taken)
@@ -76,9 +89,7 @@ def match(names: list[str], lists: SplitLists) -> Match:
         listed=listed,
         spelled=tuple((name, stem) for name, stem in pairs if stems[name] != stem),
         moved=tuple(
-            (name, label)
-            for name, label in meant
-            if name.split("/")[0].casefold() != label.casefold()
+            (name, label) for name, label in meant if labels[name].casefold() != label.casefold()
         ),
         extra=tuple(name for name in names if name not in listed),
         missing=tuple(sorted(lists.classes.keys() - set(listed.values()))),
@@ -133,17 +144,17 @@ def _lines(file: Path) -> list[str]:
 def _parse_ucf(line: str, role: str) -> tuple[str, str, str]:
     clip = re.sub(r"\s+\d+$", "", line).replace("\\", "/")
     label, name = clip.rsplit("/", 1)
-    return Path(name).stem, label.split("/")[-1], role
+    return stem_of(name), label.split("/")[-1], role
 
 
 def _parse_hmdb(line: str, label: str) -> tuple[str, str, str | None]:
     name, code = line.rsplit(maxsplit=1)
-    return Path(name).stem, label, {"0": None, "1": "train", "2": "test"}[code]
+    return stem_of(name), label, {"0": None, "1": "train", "2": "test"}[code]
 
 
 def _by_loose_name(names) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in names:
-        text = unicodedata.normalize("NFKC", Path(name).stem).casefold()
+        text = unicodedata.normalize("NFKC", stem_of(name)).casefold()
         found.setdefault(re.sub(r"[^a-z0-9]+", "", text), []).append(name)
     return found

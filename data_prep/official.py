@@ -76,7 +76,7 @@ OFFICIAL = {
 
 def check(official: Official, lists: SplitLists, found: Match) -> list[str]:
     """Compare what is there with the official counts; a line for every comparison."""
-    classes = {name.split("/")[0].casefold() for name in found.listed}
+    classes = {lists.classes[stem] for stem in found.listed.values()}
     lines = [
         _compared("clips", len(found.listed), official.clips),
         _compared("classes", len(classes), official.classes),

@@ -18,32 +18,31 @@ from statkit.data.frames import FrameSettings
 from statkit.runtime.cache import fingerprint, locked
 from statkit.runtime.progress import progress_bar
 
-from .archives import is_archive
-from .folder import (
-    VIDEO_SUFFIXES,
-    by_group,
-    file_state,
-    find_lists,
-    given_places,
-    group_of,
-    usual_places,
-)
-from .lists import SplitLists, match
+from .contents import Contents, file_state
+from .discover import Found, discover
 from .official import OFFICIAL
 from .prepared import (
-    DAMAGED,
     FOUND,
-    LEFT_OUT,
-    OK,
     is_prepared,
     open_prepared,
     read_card,
+    read_manifest,
     trust,
     write_prepared,
 )
 from .readers import LIMIT, read_all
-from .report import compared, in_full, on_screen, outcome, plain
-from .sources import Found, class_root, find_clips, unpack_all
+from .report import (
+    DAMAGED,
+    LEFT_OUT,
+    OK,
+    Told,
+    compared,
+    first_of,
+    in_full,
+    on_screen,
+    outcome,
+    plain,
+)
 from .store import Draft, room_on_disk
 
 KINDS = (*OFFICIAL, "folder", "unlabelled")
@@ -114,16 +113,21 @@ class _Preparation:
         self.kind, self.source, self.out, self.how = kind, source, out, how
         self.official = OFFICIAL.get(kind)
         self.settings, self.all_frames = settings, all_frames
-        self.unpacked = out / "clips"
-        self.refused: list[Found] = []
-        self.root = self._find_root()
-        classes = kind != "unlabelled"
-        self.found = find_clips(self.root, classes=classes, leave=out)
-        if not self.found:
-            raise DatasetError(f"{source}: no file in it that could be a clip")
-        self.names = [clip.name for clip in self.found]
-        self.lists = self._find_lists(lists) if classes else None
-        self.match = match([n for n in self.names if "/" in n], self.lists) if self.lists else None
+        self.labelled = kind != "unlabelled"
+        official = self.official
+        self.found = discover(
+            source,
+            lambda: out / "clips",
+            labelled=self.labelled,
+            lists=lists,
+            style=official.style if official else "",
+            lists_archives=[file.file for file in official.downloads[1:]] if official else (),
+            leave=out,
+            progress=how.progress,
+        )
+        self.root, self.clips = self.found.root, self.found.clips
+        self.lists, self.match = self.found.lists, self.found.match
+        self.contents = Contents(self.root)
 
     def run(self) -> Path:
         """Decode what is not decoded yet, and finish."""
@@ -138,74 +142,20 @@ class _Preparation:
                 f"{self.source}: {len(self.match.missing)} clips of the lists are missing and "
                 f"{len(self.match.extra)} are extra"
             )
-        draft = Draft(self.out / ".work", plan, self.settings, len(self.found))
+        draft = Draft(self.out / ".work", plan, self.settings, len(self.clips))
         with draft:
             self._read_clips(draft)
             final = draft.finish()
             if not final:
-                name, why = self.names[0], draft.done[0]["result"]["note"]
+                name, why = self.clips[0].name, draft.done[0]["result"]["note"]
                 raise DatasetError(
-                    f"{self.source}: none of {len(self.names)} files can be read ({name}: {why})"
+                    f"{self.source}: none of {len(self.clips)} files can be read ({name}: {why})"
                 )
-            lines = self._manifest(draft, final)
-        self._finish(draft, plan, lines, against_lists)
+            lines, told = self._manifest(draft, final)
+        self._finish(draft, plan, lines, told, against_lists)
         return self.out
 
     # --- what there is ----------------------------------------------------------------------
-
-    def _find_root(self) -> Path:
-        """The folder of the clips; unpacks archives if that is what the source is."""
-        if self.source.is_file():
-            if not is_archive(self.source):
-                raise DatasetError(f"{self.source}: neither a folder nor an archive")
-            self.refused = self._unpack([self.source])
-            return self._root_in(self.unpacked)
-        root = self._root_in(self.source, required=False)
-        archives = sorted(path for path in self.source.iterdir() if is_archive(path))
-        if root and self.kind == "unlabelled" and archives and not _has_video(self.source):
-            root = None
-        if root is None and archives:
-            self.refused = self._unpack(archives)
-            return self._root_in(self.unpacked)
-        if root is None:
-            self._root_in(self.source)
-        if self.official and archives:  # the clips are unpacked already, their lists may not be
-            known = {download.file for download in self.official.downloads[1:]}
-            self.refused = self._unpack([path for path in archives if path.name in known])
-        return root
-
-    def _unpack(self, archives: list[Path]) -> list[Found]:
-        return unpack_all(archives, self.unpacked, progress=self.how.progress)
-
-    def _root_in(self, folder: Path, *, required: bool = True) -> Path | None:
-        if self.kind == "unlabelled":
-            return folder
-        root = class_root(folder)
-        if root is None and required:
-            kinds = ", ".join(sorted(VIDEO_SUFFIXES))
-            raise DatasetError(
-                f"{folder}: no class folder with clips ({kinds}) found; expected "
-                "ClassName/clip.avi in it, or an archive of that"
-            )
-        return root
-
-    def _find_lists(self, given: str | Path | None) -> SplitLists | None:
-        style = self.official.style if self.official else ""
-        stems = {Path(name).stem for name in self.names}
-        if given and is_archive(Path(given)):
-            self._unpack([Path(given)])
-            given = self.unpacked
-        places = given_places(Path(given)) if given else usual_places(self.root, self.source)
-        if not given and self.unpacked.is_dir():
-            places = [*places, *given_places(self.unpacked)]
-        lists = find_lists(places, stems, style)
-        if lists is None and (given or self.official):
-            where = given or f"{self.root} and around it"
-            raise DatasetError(
-                f"{where}: no {style or 'UCF101 or HMDB51'} split lists in it that name any of "
-                "these clips; say where they are with --lists"
-            )
-        return lists
 
     def _frames_per_clip(self) -> int:
         """T: as asked, or what the longest clip promises; one that promises enough ends the
@@ -220,24 +170,24 @@ class _Preparation:
         return most
 
     def _readable(self) -> Iterator[tuple[int, Found]]:
-        return ((i, clip) for i, clip in enumerate(self.found) if clip.reason is None)
+        return ((i, clip) for i, clip in enumerate(self.clips) if clip.reason is None)
 
     def _plan(self) -> list:
         """All that the result depends on, as far as it is known before decoding."""
-        sizes = [file_state(self.root / clip.name)[0] for clip in self.found]
-        clips = [(c.name, c.reason, size) for c, size in zip(self.found, sizes, strict=True)]
-        refused = [(c.name, c.reason) for c in self.refused]
+        sizes = [(file_state(self.root / clip.name) or [0])[0] for clip in self.clips]
+        clips = [(c.name, c.reason, size) for c, size in zip(self.clips, sizes, strict=True)]
+        refused = list(self.found.refused)
         splits = self.lists and sorted(self.lists.splits.items())
         return [self.kind, asdict(self.settings), clips, refused, splits]
 
     # --- decoding ---------------------------------------------------------------------------
 
     def _read_clips(self, draft: Draft) -> None:
-        states = {row: list(file_state(self.root / clip.name)) for row, clip in self._readable()}
+        states = {row: file_state(self.root / clip.name) for row, clip in self._readable()}
         stale = [row for row, entry in draft.done.items() if entry["state"] != states.get(row)]
         for row in stale:
             del draft.done[row]
-        for row, clip in enumerate(self.found):
+        for row, clip in enumerate(self.clips):
             if clip.reason and row not in draft.done:
                 self._keep(draft, row, None, {"note": clip.reason})
         todo = [(row, clip) for row, clip in self._readable() if row not in draft.done]
@@ -254,54 +204,51 @@ class _Preparation:
         for row, result, reason in progress_bar(
             results,
             label=f"clips of {self.out.name}",
-            total=len(self.found),
-            initial=len(self.found) - len(todo),
+            total=len(self.clips),
+            initial=len(self.clips) - len(todo),
             show=self.how.progress,
         ):
             self._keep(draft, row, states[row], result or {"note": reason})
 
     def _keep(self, draft: Draft, row: int, state, result: dict) -> None:
-        if self.how.strict and "sha256" not in result:
-            raise DatasetError(plain(f"{self.root / self.names[row]}: {result['note']}"))
+        clip = self.clips[row]
+        if self.how.strict and "sha256" not in result and clip.is_missed:
+            raise DatasetError(plain(f"{self.root / clip.name}: {result['note']}"))
         draft.add(row, state, result)
+        if "sha256" in result:
+            self.contents.remember(clip.name, state, result["sha256"])
 
     # --- the end ----------------------------------------------------------------------------
 
-    def _manifest(self, draft: Draft, final: dict[int, int]) -> list[dict]:
-        splits = self._roles([self.names[row] for row in sorted(final)])
+    def _manifest(self, draft: Draft, final: dict[int, int]) -> tuple[list[dict], Told]:
+        """The lines of the manifest, and what is to be said of the set."""
+        kept = [self.clips[row] for row in sorted(final)]
+        splits, guesses = self.found.roles(kept)
+        roles = {clip.name: [of[i] for of in splits.values()] for i, clip in enumerate(kept)}
+        lost = [c.name for _, c in self._readable() if c.is_video and c.name not in roles]
+        digests = self.contents.digests(lost, progress=self.how.progress)
         lines = []
-        for row, name in enumerate(self.names):
+        for row, clip in enumerate(self.clips):
             result = draft.done[row]["result"]
-            line = {"clip": name, "label": self._label(name), "note": result.get("note", "")}
-            line["group"] = group_of(name) if self.kind != "unlabelled" else ""
-            line["status"] = LEFT_OUT
+            line = {"clip": clip.name, "label": clip.label, "note": result.get("note", "")}
+            line |= {"group": clip.group, "status": LEFT_OUT, "sha256": digests.get(clip.name, "")}
+            if not self.labelled:
+                line["label"] = "unlabelled"
             if row in final:
                 line["status"] = DAMAGED if line["note"] else OK
                 line |= {"row": final[row]} | {key: result[key] for key in FOUND}
-                line |= {f"split{n}": roles[name] for n, roles in splits.items()}
+                parts = zip(splits, roles[clip.name], strict=True)
+                line |= {f"split{n}": role for n, role in parts}
             lines.append(line)
-        return lines + [
-            {"clip": c.name, "status": LEFT_OUT, "note": c.reason} for c in self.refused
-        ]
+        told = Told(
+            self.found.told(kept, splits), [*self.found.guesses, *guesses], self.found.litter
+        )
+        refused = (
+            {"clip": c.name, "status": LEFT_OUT, "note": c.reason} for c in self.found.refused
+        )
+        return [*lines, *refused], told
 
-    def _roles(self, names: list[str]) -> dict[int, dict[str, str]]:
-        """Split number -> clip -> "train", "test" or ""."""
-        if self.kind == "unlabelled":
-            return {1: dict.fromkeys(names, "train")}
-        if self.lists is None:
-            return {1: dict(zip(names, by_group(names), strict=True))}
-        listed = self.match.listed
-        return {
-            number: {name: roles.get(listed.get(name), "") for name in names}
-            for number, roles in sorted(self.lists.splits.items())
-        }
-
-    def _label(self, name: str) -> str:
-        if self.kind == "unlabelled":
-            return "unlabelled"
-        return name.split("/")[0] if "/" in name else ""
-
-    def _finish(self, draft: Draft, plan: str, lines: list[dict], against_lists: list) -> None:
+    def _finish(self, draft: Draft, plan: str, lines, told: Told, against_lists) -> None:
         numbers = sorted(self.lists.splits) if self.lists else [1]
         inside = self.root.absolute()
         here = inside.is_relative_to(self.out)
@@ -309,10 +256,10 @@ class _Preparation:
             "kind": self.kind,
             "plan": plan,
             "splits": numbers,
-            "generated": (self.root.parent / "generated.json").is_file(),
+            "generated": self.found.generated is not None,
             "clips": inside.relative_to(self.out).as_posix() if here else str(inside),
         }
-        read = outcome(lines, numbers, self.official)
+        read = outcome(lines, told, self.official)
         ready = draft.folder / "prepared"
         shutil.rmtree(ready, ignore_errors=True)
         ready.mkdir()
@@ -320,6 +267,7 @@ class _Preparation:
         draft.move(ready)
         ready.rename(self.out / "prepared")  # all of it, or nothing
         trust(self.out, card)
+        self.contents.save()
         shutil.rmtree(draft.folder)
         print(on_screen(read), end="", flush=True)
 
@@ -331,9 +279,15 @@ class _Preparation:
                 f"{self.out} holds a set prepared from other clips or in another way; choose "
                 f"another --out, or delete {self.out / 'prepared'} first"
             )
+        lines = {line["clip"]: line["sha256"] for line in read_manifest(self.out)}
+        names = [clip.name for clip in self.clips if lines.get(clip.name)]
+        digests = self.contents.digests(names, progress=self.how.progress)
+        other = [name for name in names if digests[name] not in ("", lines[name])]
+        if other:
+            raise DatasetError(
+                f"{self.source}: {len(other)} clips were replaced since they were prepared "
+                f"({first_of(other)}); to prepare all of them anew, delete "
+                f"{self.out / 'prepared'} and run the same command, or choose another --out"
+            )
         print(f"{self.out} is prepared already: {len(dataset)} clips")
         return self.out
-
-
-def _has_video(folder: Path) -> bool:
-    return any(path.suffix.lower() in VIDEO_SUFFIXES for path in folder.rglob("*"))

@@ -21,10 +21,11 @@ from statkit.data.frames import FrameSettings
 from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
 from statkit.runtime.progress import progress_bar
 
-from .folder import as_split, truth_of
+from .discover import as_split
+from .folder import truth_of
+from .report import first_of
 
 FORMAT = 1
-OK, DAMAGED, LEFT_OUT = "ok", "damaged", "left out"
 WHERE = ("clips", "fingerprint")
 AGAIN = "delete the folder prepared/ in it and prepare it again"
 FOUND = ("frames", "fps", "height", "width", "bytes", "sha256", "pixels")
@@ -47,7 +48,7 @@ def open_prepared(folder: str | Path, *, progress: bool = True) -> VideoDataset:
         DatasetError: not a prepared folder, or not as it was prepared.
     """
     folder = Path(folder).expanduser().absolute()
-    card, lines = read_card(folder), _read_manifest(folder)
+    card, lines = read_card(folder), read_manifest(folder)
     if not (folder / "prepared" / "hr.npy").is_file():
         print(f"{folder.name}: without its HR frames the LR frames are taken as they are")
     elif not _stamp(folder, card).is_file():
@@ -87,7 +88,7 @@ def verify_prepared(
         DatasetError: something differs; the message names the first few.
     """
     folder = Path(folder).expanduser().absolute()
-    card, lines = read_card(folder), _read_manifest(folder)
+    card, lines = read_card(folder), read_manifest(folder)
     if not (folder / "prepared" / "hr.npy").is_file():
         raise DatasetError(f"{folder}: prepared/hr.npy is not there; {AGAIN}")
     kept = [line for line in lines if line["row"] != ""]
@@ -97,17 +98,14 @@ def verify_prepared(
         changed, gone = _changed_sources(folder / card["clips"], kept, progress)
         wrong += changed
         there = f"{len(kept) - len(gone)} clips are as they were, {len(gone)} are not there"
-        said.append(f"{there}: {_first(gone)}" if gone else there)
+        said.append(f"{there}: {first_of(gone)}" if gone else there)
     if wrong:
         raise DatasetError(
-            f"{folder}: {len(wrong)} clips are not as they were prepared: {_first(wrong)}; {AGAIN}"
+            f"{folder}: {len(wrong)} clips are not as they were prepared: {first_of(wrong)}; "
+            f"{AGAIN}"
         )
     trust(folder, card)
     return said
-
-
-def _first(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
 
 
 def settings_of(card: dict) -> FrameSettings:
@@ -176,7 +174,12 @@ def read_card(folder: Path) -> dict:
     return card
 
 
-def _read_manifest(folder: Path) -> list[dict]:
+def read_manifest(folder: Path) -> list[dict]:
+    """The lines of the manifest, as they were written.
+
+    Raises:
+        DatasetError: it was changed, or the arrays are not those that it describes.
+    """
     card, inside = read_card(folder), folder / "prepared"
     settings = settings_of(card)
     try:

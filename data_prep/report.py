@@ -1,14 +1,26 @@
-"""What to say of a preparation: a few lines on the screen, all of it in a file."""
+"""What to say of a set: three lines and a few names on the screen, all of it in a file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from .lists import Match, SplitLists
 from .official import Official, check, differences
-from .prepared import DAMAGED, LEFT_OUT
 
+OK, DAMAGED, LEFT_OUT = "ok", "damaged", "left out"
 SHOWN = 10  # names on the screen; the report has the rest
 
 Section = tuple[str, list[str]]  # a title and the names under it
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is said beside the clips: the splits in words, guesses, and files passed over."""
+
+    splits: str
+    guesses: Sequence[str] = ()
+    litter: Sequence[str] = ()
 
 
 def compared(official: Official | None, lists: SplitLists | None, found: Match | None):
@@ -19,26 +31,40 @@ def compared(official: Official | None, lists: SplitLists | None, found: Match |
     return counts + [(title, names) for title, names in differences(found).items() if names]
 
 
-def outcome(lines: list[dict], splits: list[int], official: Official | None) -> list[Section]:
-    """Sections about what was read, from the lines of the manifest."""
+def outcome(lines: list[dict], told: Told, official: Official | None = None) -> list[Section]:
+    """Sections about what was read, from the lines of the manifest; the first says what was
+    taken, the second what was guessed."""
     stored = [line for line in lines if line["status"] != LEFT_OUT]
     classes = {line["label"] for line in stored}
-    sections = [(f"{len(stored)} of {len(lines)} files are in the set, {len(classes)} classes", [])]
-    for number in splits:
-        roles = [line[f"split{number}"] for line in stored]
-        counts = f"{roles.count('train')} train, {roles.count('test')} test clips"
-        sections.append((f"split {number}: {counts}", []))
+    taken = f"{len(stored)} of {len(lines)} files are in the set, {len(classes)} classes"
+    sections = [
+        (f"{taken}; {told.splits}", []),
+        (f"guessed: {'; '.join(told.guesses) or 'nothing'}", []),
+    ]
     empty = {line["label"] for line in lines if line.get("label")} - classes
     named = {
-        "left out": [f"{x['clip']}: {x['note']}" for x in lines if x["status"] == LEFT_OUT],
-        "in the set, but damaged": [
-            f"{x['clip']}: {x['note']}" for x in lines if x["status"] == DAMAGED
-        ],
+        "left out": _notes(lines, LEFT_OUT),
+        "in the set, but damaged": _notes(lines, DAMAGED),
         "the same bytes as another clip": _doubles(stored),
         "folders without a clip that reads": sorted(empty),
+        "passed over, files of other programs": list(told.litter),
     }
     sections += [(title, names) for title, names in named.items() if names]
     return sections + ([(official.terms, [])] if official else [])
+
+
+def three_lines(sections: list[Section], file: object) -> str:
+    """What was taken, what was guessed, and how much was left out; ``file`` has the rest."""
+    names = dict(sections)
+    left = [f"left out: {first_of(names.get('left out') or ['nothing'], 2)}"]
+    left += [f"{title}: {len(of)}" for title, of in sections if of and title != "left out"]
+    return "\n".join([sections[0][0], sections[1][0], f"{'; '.join(left)}; in full in {file}"])
+
+
+def first_of(names: Sequence[str], most: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = f", and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(plain, names[:most])) + more
 
 
 def on_screen(sections: list[Section]) -> str:
@@ -65,6 +91,10 @@ def _written(sections: list[Section], most: int | None) -> str:
         if names[most or len(names) :]:
             lines.append(f"  ... and {len(names) - most} more, all in report.txt")
     return "\n".join(lines) + "\n"
+
+
+def _notes(lines: list[dict], status: str) -> list[str]:
+    return [f"{line['clip']}: {line['note']}" for line in lines if line["status"] == status]
 
 
 def _doubles(stored: list[dict]) -> list[str]:

@@ -25,6 +25,13 @@ CONTAINERS = (
     "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpeg,mpegts,mpegvideo,asf,flv,ogg,gif,apng,"
     "h264,hevc,m4v,mxf,dv,nut,rm,ivf"
 )
+# What files of these containers are called.
+VIDEO_SUFFIXES = {
+    *(".avi", ".divx", ".xvid", ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".flv"),
+    *(".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".mpv", ".m1v", ".m2v", ".vob", ".ts", ".mts"),
+    *(".m2ts", ".wmv", ".asf", ".ogv", ".ogm", ".gif", ".apng", ".h264", ".264", ".hevc", ".h265"),
+    *(".265", ".mxf", ".dv", ".nut", ".rm", ".rmvb", ".ivf"),
+}
 AS_STORED = ((1, 0), (0, 1))  # where right and down of the picture point to
 
 

@@ -1,0 +1,106 @@
+"""What is in files, known without reading them again: a checksum is remembered for as long as
+size, times and place on the disk of its file stay the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
+from statkit.runtime.progress import progress_bar
+
+FRESH = 2_000_000_000  # ns; a file changed this shortly ago may change again within the same tick
+READERS = 4
+State = list[int]
+
+
+def file_state(path: Path) -> State:
+    """Size, time of change, time of any change at all (which programs cannot set back), and place
+    on the disk; of a link, of what it leads to; empty where there is nothing."""
+    try:
+        found = path.stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
+class Contents:
+    """SHA-256 of the files below a folder, and what is known of each content.
+
+    Attributes:
+        facts: SHA-256 -> anything that JSON can hold; kept by :meth:`save`.
+    """
+
+    def __init__(self, root: Path):
+        self.root = root.resolve()
+        self._file = cache_folder("contents") / f"{fingerprint(str(self.root))}.json"
+        kept = read_json(self._file, dict)
+        self._files: dict[str, list] = kept.get("files", {})
+        self.facts: dict = kept.get("facts", {})
+
+    def remember(self, name: str, state: State, digest: str) -> None:
+        """Note a checksum that was taken after ``state``."""
+        if state and time.time_ns() - max(state[1:3]) > FRESH:
+            self._files[name] = [state, digest]
+
+    def digests(self, names: Iterable[str], *, progress: bool = True) -> dict[str, str]:
+        """SHA-256 of files; ``""`` of those that cannot be read.
+
+        Only files that are new or have changed are read.
+        """
+        states = {name: file_state(self.root / name) for name in names}
+        known = {
+            name: kept[1]
+            for name in states
+            if (kept := self._files.get(name)) and kept[0] == states[name]
+        }
+        todo = [name for name in states if name not in known]
+        with ThreadPoolExecutor(READERS) as pool:
+            found = pool.map(lambda name: _sha256(self.root / name), todo)
+            label = f"reading {self.root.name}"
+            for name, digest in progress_bar(
+                zip(todo, found, strict=True),
+                label=label,
+                total=len(todo),
+                show=progress and bool(todo),
+            ):
+                known[name] = digest
+                if digest:
+                    self.remember(name, states[name], digest)
+        if todo:
+            self.save()
+        return known
+
+    def save(self) -> None:
+        """Keep all of it for the next time."""
+        text = json.dumps({"files": self._files, "facts": self.facts})
+        write_atomically(self._file, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def read_json(file: Path, make: Callable):
+    """A kept file; ``make()`` where it is not there. One that is broken is set aside and named."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(found, type(make())):
+            return found
+    except FileNotFoundError:
+        return make()
+    except ValueError:
+        pass
+    aside = file.with_name(f"{file.name}.broken")
+    os.replace(file, aside)
+    print(f"{file} is broken; it is now {aside.name}, and made anew", flush=True)
+    return make()
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,504 @@
+"""What a folder or an archive holds: its clips, their classes, the parts of a split, and lists.
+
+Every way to a data set goes through :func:`discover`, so that all of them see the same clips.
+Understood are
+
+* class folders: ``class/clip``, and clips deeper inside a class folder;
+* parts that are the split: ``train/class/clip``, ``test/class/clip``, or ``class/train/clip``;
+* groups: ``class/group/clip``, as in UCF11; a group is never divided between training and testing;
+* any of these inside of one more folder, or in archives, with or without official lists beside.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from statkit.data.clips import DatasetError, Split
+from statkit.video.film import VIDEO_SUFFIXES
+
+from .archives import is_archive
+from .lists import Match, SplitLists, match, read_lists, stem_of
+from .sources import UNPACKED, Refused, unpack_all
+
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
+LITTER = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "lost+found"),
+    *("$recycle.bin", "system volume information", ".ds_store"),
+}
+PARTS = {
+    "train": {"train", "training", "trn"},
+    "val": {"val", "valid", "validation", "dev"},
+    "test": {"test", "testing", "tst", "eval", "evaluation"},
+}
+TEST_SHARE = 0.3
+LEADS_OUT = "a link that leads out of the folder"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that may be a clip.
+
+    Attributes:
+        name: relative to the root of the set, with ``/``.
+        reason: why it must not be opened; None if it may.
+        label: its class.
+        group: clips of one group are cut from one film, or lie in one folder.
+        part: "train", "val" or "test" where folders of these names are the split.
+    """
+
+    name: str
+    reason: str | None = None
+    label: str = ""
+    group: str = ""
+    part: str = ""
+
+    @property
+    def is_video(self) -> bool:
+        """Whether its name says that it is a clip, so that it is missed if it does not read."""
+        return _is_video(self.name) and not Path(self.name).name.startswith(".")
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether a strict preparation stops where this cannot be read."""
+        return self.is_video or (self.reason or "").startswith("a folder that cannot be read")
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What :func:`discover` found.
+
+    Attributes:
+        root: folder that the names are relative to.
+        clips: every file that may be a clip, sorted by name.
+        litter: names of files of the system or of other programs, which are passed over.
+        refused: members of archives that were not unpacked.
+        lists, match: official lists, and how they match the clips.
+        guesses: what had to be guessed, a sentence each.
+    """
+
+    root: Path
+    clips: tuple[Found, ...]
+    litter: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    lists: SplitLists | None = None
+    match: Match | None = None
+    guesses: tuple[str, ...] = field(default=())
+
+    @property
+    def generated(self) -> Path | None:
+        """The card of generated clips, if these are generated."""
+        card = self.root.parent / "generated.json"
+        return card if self.root.name == "videos" and card.is_file() else None
+
+    def roles(self, clips: list[Found]) -> tuple[dict[int, list[str]], list[str]]:
+        """The splits of those clips that can be read.
+
+        Returns:
+            Split number -> "train", "test" or "" of each clip; and what was guessed for that.
+
+        Raises:
+            DatasetError: official lists that match no training or no test clip.
+        """
+        if not any(clip.label for clip in self.clips):
+            return {1: ["train"] * len(clips)}, []
+        if self.lists:
+            listed = [self.match.listed.get(clip.name) for clip in clips]
+            splits = {
+                number: [roles.get(name) or "" for name in listed]
+                for number, roles in sorted(self.lists.splits.items())
+            }
+            if not all(role in splits[min(splits)] for role in ("train", "test")):
+                raise DatasetError("the split lists match no training or no test clip")
+            return splits, []
+        parts = Counter(clip.part for clip in clips)
+        test = "test" if parts["test"] else "val"
+        if parts["train"] and parts[test]:
+            roles = {"train": "train", test: "test"}
+            said = []
+            if test == "val":
+                said = ["there is no part to test on, so the part to validate on serves"]
+            elif parts["val"]:
+                said = [f"{parts['val']} clips to validate on are in neither part"]
+            return {1: [roles.get(clip.part, "") for clip in clips]}, said
+        return by_group(clips)
+
+    def told(self, clips: list[Found], splits: dict[int, list[str]]) -> str:
+        """The splits in words."""
+        if self.lists:
+            present = {self.match.listed[c.name] for c in clips if c.name in self.match.listed}
+            return "; ".join(self.lists.report(present))
+        return "; ".join(
+            f"split {n}: {roles.count('train')} train, {roles.count('test')} test clips"
+            for n, roles in splits.items()
+        )
+
+
+def discover(
+    source: Path,
+    unpacked: Callable[[], Path],
+    *,
+    labelled: bool = True,
+    lists: str | Path | None = None,
+    style: str = "",
+    lists_archives: Iterable[str] = (),
+    leave: Path | None = None,
+    progress: bool = True,
+) -> Discovery:
+    """Find the clips of a folder or an archive.
+
+    Args:
+        source: never written to.
+        unpacked: gives the folder into which archives are unpacked; called if there are any.
+        labelled: whether clips have classes; otherwise ``source`` is a pile of clips.
+        lists: folder or archive of official split lists; looked for in and beside ``source`` if
+            None.
+        style: "UCF101" or "HMDB51" where lists of that style have to be there.
+        lists_archives: names of archives of lists, to be unpacked though the clips are there.
+        leave: a folder not to look into: where the prepared set goes.
+
+    Raises:
+        DatasetError: nothing that could be a clip, several sets, frames stored as pictures, or
+            lists that are asked for and match nothing.
+    """
+    if not source.exists():
+        raise DatasetError(f"{source}: no such folder or archive")
+    refused: list[Refused] = []
+    places: list[Path] = []  # where archives were unpacked to
+
+    def unpack(archives: list[Path]) -> Path:
+        places.append(unpacked())
+        refused.extend(unpack_all(archives, places[-1], progress=progress))
+        return places[-1]
+
+    if source.is_file():
+        if not is_archive(source):
+            raise DatasetError(f"{source}: neither a folder nor an archive")
+        folder, archives = unpack([source]), []
+    else:
+        folder, archives = source, _archives(source)
+    files, litter, guesses = _scan(folder, leave)
+    clips = [c for c in files if c.is_video and not c.reason and ("/" in c.name or not labelled)]
+    if archives and not clips:
+        folder, archives = unpack(archives), []
+        files, litter, guesses = _scan(folder, leave)
+    if known := [path for path in archives if path.name in lists_archives]:
+        unpack(known)
+    found = Discovery(folder, tuple(files), tuple(litter), guesses=tuple(guesses))
+    found = _classes(folder, found) if labelled else found
+    unopened = tuple(path.name for path in archives if path not in known)
+    if not found.clips:
+        raise DatasetError(f"{source}: no file in it that could be a clip")
+    if labelled:
+        if lists and is_archive(Path(lists)):
+            lists = unpack([Path(lists)])
+        split_lists = _lists(found, source, lists, style, places)
+        if split_lists:
+            labels = {clip.name: clip.label for clip in found.clips if clip.label}
+            found = replace(found, lists=split_lists, match=match(labels, split_lists))
+    return replace(found, refused=tuple(refused), litter=found.litter + unopened)
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def _scan(
+    source: Path, leave: Path | None, follow: bool = False
+) -> tuple[list[Found], list[str], list[str]]:
+    """Files that may be clips, sorted by name; names of litter; what was guessed.
+
+    A link that leads out of the folder is not followed, except in a folder whose clips are all
+    such links: that is a selection made of links.
+    """
+    files: list[Found] = []
+    litter: list[str] = []
+    whole = source.resolve()
+
+    def walk(folder: Path, inside: tuple[Path, ...]) -> None:
+        try:
+            with os.scandir(folder) as entries:
+                entries = sorted(entries, key=lambda entry: os.fsencode(entry.name))
+        except OSError as error:
+            files.append(Found(name(folder), f"a folder that cannot be read ({error.strerror})"))
+            return
+        for entry in entries:
+            path = Path(entry.path)
+            if (leave and path.absolute() == leave.absolute()) or entry.name == UNPACKED:
+                continue
+            if _is_litter(entry.name):
+                litter.append(name(path))
+            elif entry.name.startswith("."):
+                files.append(Found(name(path), "hidden (its name begins with a dot)"))
+            elif reason := _link(path, whole, follow) if entry.is_symlink() else None:
+                files.append(Found(name(path), reason))
+            elif entry.is_dir():
+                if (path / "prepared" / "card.json").is_file():
+                    litter.append(name(path))  # a prepared set
+                elif (real := path.resolve()) not in inside:
+                    walk(path, (*inside, real))
+            else:
+                files.append(Found(name(path), None if entry.is_file() else "not a regular file"))
+
+    def name(path: Path) -> str:
+        return path.relative_to(source).as_posix()
+
+    walk(source, (whole,))
+    links = sum(clip.reason == LEADS_OUT for clip in files)
+    if links and not follow and not any(c.is_video for c in files if not c.reason):
+        files, litter, _ = _scan(source, leave, follow=True)
+        return files, litter, ["all clips are links, so links that lead out are followed"]
+    return sorted(files, key=lambda clip: os.fsencode(clip.name)), litter, []
+
+
+def _is_video(name: str) -> bool:
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _is_litter(name: str) -> bool:
+    hidden = name.startswith(".") and not _is_video(name)
+    return hidden or name.startswith("._") or name.lower() in LITTER
+
+
+def _link(path: Path, whole: Path, follow: bool) -> str | None:
+    """Why a link is not followed; None if it is."""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "a link that leads nowhere"
+    if follow:
+        return None
+    if not target.is_relative_to(whole):
+        return LEADS_OUT
+    return None if target.is_file() else "a link to a folder"
+
+
+def _archives(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if is_archive(path) and path.is_file())
+    except OSError:
+        return []
+
+
+# --- classes ------------------------------------------------------------------------------------
+
+
+def _classes(source: Path, found: Discovery) -> Discovery:
+    """The same files with their classes, groups and parts, relative to the folder of classes."""
+    videos = [tuple(c.name.split("/")) for c in found.clips if c.is_video and not c.reason]
+    guesses, prefix, level = list(found.guesses), (), 0
+    while True:
+        inside = [path[len(prefix) :] for path in videos if path[: len(prefix)] == prefix]
+        folders = [path for path in inside if len(path) > 1]
+        tops = sorted({path[0] for path in folders})
+        if not tops:
+            raise _no_classes(source, found)
+        split = {part for part in map(part_of, tops) if part}
+        if "train" in split and len(split) > 1:
+            if any(len(path) == 2 for path in folders if part_of(path[0])):
+                raise DatasetError(
+                    f"{source.joinpath(*prefix)}: clips lie directly in "
+                    f"{' and '.join(t + '/' for t in tops if part_of(t))}; expected class folders "
+                    "in them, as in train/ClassName/clip.mp4"
+                )
+            level = 1
+            break
+        if any(len(path) == 2 for path in folders):
+            break
+        seconds = {part_of(path[1]) if len(path) == 3 else "" for path in folders}
+        in_parts = "train" in seconds and len(seconds) > 1 and "" not in seconds
+        if len(tops) == 1 and not in_parts:
+            prefix += (tops[0],)
+        elif in_parts or _are_groups(folders):
+            break
+        else:
+            raise DatasetError(
+                f"{source} holds several sets: {', '.join('/'.join((*prefix, t)) for t in tops)}; "
+                "name one of them (if they are the classes of one set, put the clips of each "
+                "directly into its folder)"
+            )
+    root = source.joinpath(*prefix)
+    deep = [path for path in folders if len(path) > level + 2]
+    grouped = level == 0 and len(deep) == len(folders) and any(not part_of(p[1]) for p in deep)
+    if grouped:
+        guesses.append(
+            "the folders inside of a class are groups, each of them in one part of a split"
+        )
+    elif level == 0 and deep and any(not part_of(p[1]) for p in deep):
+        guesses.append(f"{len(deep)} clips that lie deeper in a class folder belong to that class")
+    lists = {top for top in _others(found, prefix, tops) if _holds_lists(root / top)}
+    clips, start = [], len("/".join((*prefix, "")))
+    for clip in found.clips:
+        if tuple(clip.name.split("/"))[: len(prefix)] != prefix:
+            continue
+        path = clip.name[start:].split("/")
+        if path[0] in lists and len(path) > 1:
+            continue
+        clip = replace(clip, name=clip.name[start:])
+        folders_of = path[:-1]
+        if len(folders_of) <= level or (level and not part_of(path[0])):
+            if clip.is_video or len(folders_of) > level or clip.reason:
+                beside = "not in a class folder" if len(folders_of) <= level else "beside the parts"
+                clips.append(replace(clip, reason=clip.reason or beside))
+            continue
+        label = path[level]
+        part = part_of(path[0]) if level else part_of(path[1]) if len(folders_of) > 1 else ""
+        group = "/".join(path[:2]) if grouped and not part else group_of(clip.name, label)
+        clips.append(replace(clip, label=label, group=group, part=part))
+    litter = [name[start:] for name in found.litter if name.startswith("/".join((*prefix, "")))]
+    return replace(
+        found, root=root, clips=tuple(clips), litter=tuple(litter), guesses=tuple(guesses)
+    )
+
+
+def part_of(folder: str) -> str:
+    """ "train", "val" or "test" if that is what a folder's name means, otherwise ""."""
+    word = re.sub(r"[^a-z]", "", folder.casefold())
+    word = re.sub(r"(set|data|split|videos?|clips?)$", "", word)
+    return next((part for part, words in PARTS.items() if word in words), "")
+
+
+def _are_groups(paths: list[tuple[str, ...]]) -> bool:
+    """Of ``x/y/clip`` with several x: are the x classes and the y groups, or the x sets and the y
+    classes? The names of classes recur in the names of clips, those of groups are often numbers,
+    and two sets of the same clips have folders of the same names."""
+    named = [_in_name(path[0], "/".join(path[1:])) for path in paths]
+    if sum(named) > len(paths) / 2:
+        return True
+    if sum(_in_name(path[1], path[-1]) for path in paths) > len(paths) / 2:
+        return False
+    names = [name for _, name in sorted({path[:2] for path in paths})]
+    if sum(bool(re.search(r"\d", name)) for name in names) > len(names) / 2:
+        return True
+    return len(set(names)) > len(names) / 2
+
+
+def _in_name(folder: str, name: str) -> bool:
+    word = re.sub(r"[\W_]", "", folder).casefold()
+    return len(word) > 2 and word in re.sub(r"[\W_]", "", name).casefold()
+
+
+def _others(found: Discovery, prefix: tuple[str, ...], tops: list[str]) -> set[str]:
+    """Folders beside the class folders, without a video in them."""
+    paths = (tuple(clip.name.split("/")) for clip in found.clips)
+    depth = len(prefix)
+    return {p[depth] for p in paths if p[:depth] == prefix and len(p) > depth + 1} - set(tops)
+
+
+def _holds_lists(folder: Path) -> bool:
+    return any(read_lists(place) for place in (folder, *sorted(folder.glob("*/"))))
+
+
+def _no_classes(source: Path, found: Discovery) -> DatasetError:
+    """What to say where there is no class folder with clips."""
+    pictures = Counter(
+        Path(clip.name).parent.as_posix()
+        for clip in found.clips
+        if Path(clip.name).suffix.lower() in PICTURES
+    )
+    for folder, count in sorted(pictures.items()):
+        if count > 1:
+            return DatasetError(
+                f"{source}: no clips, but frames stored as pictures ({count} in {folder}/); "
+                "join the pictures of each clip into a film first, for example with "
+                "ffmpeg -pattern_type glob -i 'FOLDER/*.jpg' CLIP.mp4"
+            )
+    unread = [clip for clip in found.clips if clip.reason and clip.reason.startswith("a ")]
+    also = f" ({unread[0].name}: {unread[0].reason})" if unread else ""
+    kinds = ", ".join(sorted(VIDEO_SUFFIXES))
+    return DatasetError(
+        f"{source}: no class folder with clips found{also}; expected ClassName/clip.avi in it, or "
+        f"an archive of that; clips end in {kinds}"
+    )
+
+
+# --- splits -------------------------------------------------------------------------------------
+
+
+def _lists(
+    found: Discovery, source: Path, given, style: str, unpacked: list[Path]
+) -> SplitLists | None:
+    """Official lists; not looked for where folders are the split."""
+    stems = {stem_of(clip.name) for clip in found.clips if clip.label}
+    if given:
+        places = _given_places(Path(given).expanduser())
+    elif any(clip.part for clip in found.clips) and not style:
+        return None
+    else:
+        places = _usual_places(found.root, source)
+        places += [place for folder in unpacked for place in _given_places(folder)]
+    lists = _first_lists(places, stems, style)
+    if lists is None and (given or style):
+        where = given or f"{found.root} and around it"
+        raise DatasetError(
+            f"{where}: no {style or 'UCF101 or HMDB51'} split lists in it that name any of "
+            "these clips; say where they are with --lists"
+        )
+    return lists
+
+
+def _given_places(folder: Path) -> list[Path]:
+    """Folders to look for lists in, if they were said to be here: the folder and two levels in."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder")
+    return [folder, *sorted(p for deep in ("*/", "*/*/") for p in folder.glob(deep))]
+
+
+def _usual_places(*folders: Path) -> list[Path]:
+    """Where lists lie by custom: with the clips, beside them, in ``splits`` or in folders named as
+    in the official archives; ``splits`` may hold several sets, a folder each."""
+    around = [place for folder in folders for place in (folder, folder.parent)]
+    named = ("", "splits", "ucfTrainTestlist", "testTrainMulti_7030_splits")
+    return [place / name for place in around for name in named] + [
+        inside for place in around for inside in sorted((place / "splits").glob("*/"))
+    ]
+
+
+def _first_lists(places: Iterable[Path], stems: set[str], style: str) -> SplitLists | None:
+    """The first lists that know a clip of ``stems`` (and are of the style, if one is named)."""
+    for folder in dict.fromkeys(places):
+        found = read_lists(folder) if folder.is_dir() else None
+        if found and stems & found.classes.keys() and style in ("", found.style):
+            return found
+    return None
+
+
+def group_of(name: str, label: str) -> str:
+    """Clips cut from one film are a group: the number in UCF101's names, what stands before the
+    class in HMDB51's; a clip by itself otherwise."""
+    stem = Path(name).stem
+    if numbered := re.search(r"_g(\d+)_", stem):
+        return numbered[1]
+    before, cut, _ = stem.partition(f"_{label}_")
+    return before if cut and before else name
+
+
+def by_group(clips: list[Found]) -> tuple[dict[int, list[str]], list[str]]:
+    """Every class's last groups are for testing, so that no group is in both parts."""
+    groups: dict[str, dict[str, list[int]]] = {}
+    for i, clip in enumerate(clips):
+        groups.setdefault(clip.label, {}).setdefault(clip.group, []).append(i)
+    roles = [""] * len(clips)
+    for of_class in groups.values():
+        cut = max(1, round(len(of_class) * (1 - TEST_SHARE)))
+        for k, key in enumerate(sorted(of_class)):
+            for i in of_class[key]:
+                roles[i] = "train" if k < cut else "test"
+    train, test = roles.count("train"), roles.count("test")
+    return {1: roles}, [f"no split lists: {train} train and {test} test clips by group"]
+
+
+def as_split(roles: Iterable[str | None]) -> Split:
+    """Clip numbers by role: "train", "test", or neither."""
+    roles = list(roles)
+    return Split(
+        *(
+            np.array([i for i, given in enumerate(roles) if given == role], np.int64)
+            for role in ("train", "test")
+        )
+    )
