@@ -67,7 +67,7 @@ class Found:
     @property
     def is_missed(self) -> bool:
         """Whether a strict preparation stops where this cannot be read."""
-        return self.is_video or (self.reason or "").startswith("a folder that cannot be read")
+        return self.is_video or (self.reason or "").startswith(("a folder that", "a link"))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from .contents import Contents, file_state
 from .discover import Discovery, Found, as_split, discover
 from .readers import read_all
 from .report import DAMAGED, LEFT_OUT, OK, Told, in_full, outcome, plain, three_lines
+from .store import final_rows
 
 SMALL = 64  # pixels; frames of fewer rows or columns may be too small for the LR camera
 PASSING = ("reading hangs", "reading it crashes", "not enough memory")  # may be another time's luck
@@ -48,7 +49,9 @@ def index_folder(
         )
         contents = Contents(found.root)
         facts, digests = _probe(found, contents, progress)
-    kept = [clip for clip in found.clips if isinstance(facts[clip.name], list)]
+    rows = [i for i, clip in enumerate(found.clips) if isinstance(facts[clip.name], list)]
+    order = final_rows(rows)  # as in a prepared set
+    kept = [found.clips[row] for row in sorted(rows, key=order.__getitem__)]
     if not kept:
         name, why = next(iter(facts.items()))
         raise DatasetError(

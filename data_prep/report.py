@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .discover import Found
 from .lists import Match, SplitLists
 from .official import Official, check, differences
 
@@ -41,13 +42,15 @@ def outcome(lines: list[dict], told: Told, official: Official | None = None) -> 
         (f"{taken}; {told.splits}", []),
         (f"guessed: {'; '.join(told.guesses) or 'nothing'}", []),
     ]
+    lost = [line for line in lines if line["status"] == LEFT_OUT]
     empty = {line["label"] for line in lines if line.get("label")} - classes
     named = {
-        "left out": _notes(lines, LEFT_OUT),
-        "in the set, but damaged": _notes(lines, DAMAGED),
+        "left out": _notes(line for line in lost if _is_missed(line)),
+        "in the set, but damaged": _notes(line for line in lines if line["status"] == DAMAGED),
         "the same bytes as another clip": _doubles(stored),
         "folders without a clip that reads": sorted(empty),
-        "passed over, files of other programs": list(told.litter),
+        "no clips, passed over": _notes(line for line in lost if not _is_missed(line)),
+        "files of other programs, passed over": list(told.litter),
     }
     sections += [(title, names) for title, names in named.items() if names]
     return sections + ([(official.terms, [])] if official else [])
@@ -93,8 +96,12 @@ def _written(sections: list[Section], most: int | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _notes(lines: list[dict], status: str) -> list[str]:
-    return [f"{line['clip']}: {line['note']}" for line in lines if line["status"] == status]
+def _notes(lines: Iterable[dict]) -> list[str]:
+    return [f"{line['clip']}: {line['note']}" for line in lines]
+
+
+def _is_missed(line: dict) -> bool:
+    return Found(line["clip"], line["note"]).is_missed
 
 
 def _doubles(stored: list[dict]) -> list[str]:

@@ -95,11 +95,10 @@ class Draft:
     def finish(self) -> dict[int, int]:
         """Close the gaps, write the headers; returns the final row of every row that is kept."""
         kept = sorted(row for row, e in self.done.items() if e["result"].get("sha256"))
-        gaps = sorted(set(range(len(kept))) - set(kept))
-        moved = [row for row in kept if row >= len(kept)]
-        final = {row: row for row in kept} | dict(zip(moved, gaps, strict=True))
+        final = final_rows(kept)
+        moved = [(row, gap) for row, gap in final.items() if row != gap]
         for kind, shape in self.shapes.items():
-            for row, gap in zip(moved, gaps, strict=True):
+            for row, gap in moved:
                 self._write(kind, gap, self._read(kind, row))
             header = io.BytesIO()
             described = {"descr": "|u1", "fortran_order": False, "shape": (len(kept), *shape)}
@@ -133,6 +132,13 @@ class Draft:
     def _is_so(self, entry: dict) -> bool:
         crc = zlib.crc32(self._read("lr", entry["row"]), zlib.crc32(self._read("hr", entry["row"])))
         return entry["result"].get("pixels") == f"{crc:08x}"
+
+
+def final_rows(kept: list[int]) -> dict[int, int]:
+    """Where each row that is kept comes to lie: the last ones fill the gaps, the others stay."""
+    gaps = sorted(set(range(len(kept))) - set(kept))
+    moved = [row for row in kept if row >= len(kept)]
+    return {row: row for row in kept} | dict(zip(moved, gaps, strict=True))
 
 
 @contextmanager
