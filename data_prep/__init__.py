@@ -23,8 +23,9 @@ def open_dataset(
         source: "demo" (generated clips, made on first use), "demo-small" (a few of them, for a
             quick look), either with knobs after a colon, such as "demo:scene=0.5,actor=0.7"
             (:class:`data_prep.demo.Knobs`), a prepared folder (see :mod:`data_prep.prepare`), or a
-            folder of class folders of clips.
-        lists: folder of UCF101's or HMDB51's split lists, if they do not lie with the clips.
+            folder or an archive of clips in any layout that :mod:`data_prep.discover` names.
+        lists: folder or archive of UCF101's or HMDB51's split lists, if they do not lie with the
+            clips.
 
     Raises:
         statkit.data.stored.DatasetError: not a usable data set.

@@ -32,7 +32,7 @@ FOUND = ("frames", "fps", "height", "width", "bytes", "sha256", "pixels")
 
 
 def is_prepared(folder: str | Path) -> bool:
-    return (Path(folder) / "prepared" / "card.json").is_file()
+    return (Path(folder).expanduser() / "prepared" / "card.json").is_file()
 
 
 def open_prepared(folder: str | Path, *, progress: bool = True) -> VideoDataset:

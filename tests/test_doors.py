@@ -1,0 +1,329 @@
+"""Whatever the layout, a folder as it is and the set prepared from it are the same set; and what is
+kept of clips follows their content."""
+
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hostile import pictures, write
+
+from data_prep import contents as contents_room
+from data_prep import index_folder, open_dataset
+from data_prep.contents import Contents
+from data_prep.prepare import How, prepare_set
+from statkit.data.clips import DatasetError
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import store_frames
+from statkit.runtime.cache import cache_folder, fingerprint
+
+SETTINGS = FrameSettings(8, (24, 32))
+CODECS = {".wmv": "wmv2", ".flv": "flv1", ".gif": "gif", ".mpg": "mpeg2video", ".webm": "libvpx"}
+
+
+def clip(path, number=0):
+    """A short film, another one for each number, in a codec that its suffix is used with."""
+    codec = CODECS.get(path.suffix.lower(), "mpeg4")
+    frames = np.roll(pictures(9 + number % 3, (24, 32)), number, axis=2)
+    container = "mp4" if path.suffix.lower() in (".m4v", ".mp4") else None
+    return write(path, frames, codec, "rgb8" if codec == "gif" else "yuv420p", container=container)
+
+
+def fill(root, *names):
+    for number, name in enumerate(names):
+        clip(root / name, number)
+
+
+def each(form, classes=("wave", "jump"), count=3):
+    return [form.format(c=c, k=k) for c in classes for k in range(1, count + 1)]
+
+
+def class_folders(root):
+    fill(root, *each("{c}/{k}.mp4"))
+
+
+def one_folder_down(root):
+    fill(root / "download" / "videos", *each("{c}/{k}.mp4"))
+    (root / "download" / "README.md").write_text("clips")
+
+
+def some_clips_deeper(root):
+    fill(root, *each("{c}/{k}.mp4", count=2), *each("{c}/more/{k}.mp4", count=1))
+
+
+def parts(root):
+    fill(root, *each("train/{c}/{k}.mp4", count=2), *each("test/{c}/{k}.mp4", count=1))
+    (root / "train" / "labels.csv").write_text("1,wave\n")
+
+
+def parts_by_other_names(root):
+    fill(root, *each("Training/{c}/{k}.mp4", count=2), *each("Validation/{c}/{k}.mp4", count=1))
+
+
+def three_parts(root):
+    fill(root / "set", *each("TRAIN/{c}/{k}.mp4", count=2), *each("val/{c}/{k}.mp4", count=1))
+    fill(root / "set", *each("test_set/{c}/{k}.mp4", count=1))
+
+
+def parts_in_classes(root):
+    fill(root, *each("{c}/train/{k}.mp4", count=2), *each("{c}/test/{k}.mp4", count=1))
+
+
+def groups(root):
+    """As UCF11 has them, with its annotations."""
+    names = each("{c}/v_{c}_01/v_{c}_01_0{k}.mpg", count=1)
+    fill(root, *names, *each("{c}/v_{c}_02/v_{c}_02_0{k}.mpg", count=2))
+    for label in ("wave", "jump"):
+        (root / label / "Annotation").mkdir()
+        (root / label / "Annotation" / f"v_{label}_01_01.xgtf").write_text("<viper/>")
+
+
+def groups_of_equal_names(root):
+    fill(root, *each("{c}/person01/{k}.mp4", count=2), *each("{c}/person02/{k}.mp4", count=1))
+
+
+def many_suffixes(root):
+    names = [f"wave/{k}{suffix}" for k, suffix in enumerate((".WMV", ".flv", ".gif", ".mpg"))]
+    fill(root, *names, "jump/1.webm", "jump/2.M4V", "jump/3.mkv")
+
+
+def official_lists(root, suffix=".avi"):
+    names = [f"{c}/v_{c}_g0{k}_c01.avi" for c in ("wave", "jump") for k in (1, 2, 3)]
+    fill(root / "UCF-101", *names)
+    if suffix != ".avi":
+        for name in names:
+            (root / "UCF-101" / name).rename((root / "UCF-101" / name).with_suffix(suffix))
+    lists = root / "ucfTrainTestlist"
+    lists.mkdir()
+    (lists / "trainlist01.txt").write_text("".join(f"{n} 1\r\n" for n in names if "g01" not in n))
+    (lists / "testlist01.txt").write_text("".join(f"{n}\r\n" for n in names if "g01" in n))
+
+
+def converted(root):
+    """Converted by a program that appends its suffix."""
+    official_lists(root, ".avi.mp4")
+
+
+def litter(root):
+    class_folders(root)
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._1.mp4", "notes.txt", "1.xml"):
+        (root / "wave" / name).write_bytes(b"\0\0\0\1Bud1")
+    (root / "__MACOSX" / "wave").mkdir(parents=True)
+    (root / "__MACOSX" / "wave" / "._1.mp4").write_bytes(b"\0\5\x16\7")
+
+
+def bad_clips(root):
+    class_folders(root)
+    (root / "jump" / "0.mp4").write_bytes(b"no video")
+    write(root / "jump" / "00.mp4", pictures(9, (8, 10)), "mpeg4")
+
+
+def archive(root):
+    parts(root / "inside")
+    with zipfile.ZipFile(root / "set.zip", "w") as packed:
+        for path in sorted((root / "inside").rglob("*.*")):
+            packed.write(path, path.relative_to(root))
+    shutil.rmtree(root / "inside")
+
+
+def links(root):
+    """A selection from a larger set."""
+    class_folders(root.with_name("whole"))
+    for path in sorted(root.with_name("whole").rglob("*.mp4")):
+        link = root / path.parent.name / path.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+
+
+LAYOUTS = {  # function -> clips, of them to train and to test, words that are said
+    class_folders: (6, 4, 2, "no split lists"),
+    one_folder_down: (6, 4, 2, "no split lists"),
+    some_clips_deeper: (6, 4, 2, "2 clips that lie deeper"),
+    parts: (6, 4, 2, "guessed: nothing"),
+    parts_by_other_names: (6, 4, 2, "the part to validate on serves"),
+    three_parts: (8, 4, 2, "2 clips to validate on are in neither part"),
+    parts_in_classes: (6, 4, 2, "guessed: nothing"),
+    groups: (6, 2, 4, "groups"),
+    groups_of_equal_names: (6, 4, 2, "groups"),
+    many_suffixes: (7, 5, 2, "7 of 7 files"),
+    official_lists: (6, 4, 2, "matched 4 of 4 train, 2 of 2 test"),
+    converted: (6, 4, 2, "matched 4 of 4 train, 2 of 2 test"),
+    litter: (6, 4, 2, "files of other programs, passed over: 5"),
+    bad_clips: (6, 4, 2, "jump/0.mp4: not readable"),
+    archive: (6, 4, 2, "guessed: nothing"),
+    links: (6, 4, 2, "links that lead out are followed"),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
+def test_both_doors_see_the_same_set(layout, tmp_path, capsys):
+    (root := tmp_path / "set").mkdir()
+    layout(root)
+    count, train, test, words = LAYOUTS[layout]
+    raw = open_dataset(root, progress=False)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 3 and words in "\n".join(said)
+    report = Path(said[-1].partition(" in full in ")[2]).read_text()
+    assert said[0] in report and said[1] in report
+    how = How(progress=False, workers=2)
+    out = prepare_set("folder", root, tmp_path / "out", settings=SETTINGS, how=how)
+    assert words in capsys.readouterr().out
+    ready = open_dataset(out, progress=False)
+    assert raw.classes == ready.classes == ("jump", "wave") and len(raw) == count
+    assert [len(part) for part in raw.split(1)] == [train, test]
+    assert raw.names == ready.names and raw.splits.keys() == ready.splits.keys()
+    assert np.array_equal(raw.labels, ready.labels)
+    assert np.array_equal(raw.num_frames, ready.num_frames)
+    for number in raw.splits:
+        assert all(map(np.array_equal, raw.split(number), ready.split(number)))
+    stores = [store_frames(dataset, SETTINGS, progress=False) for dataset in (raw, ready)]
+    assert np.array_equal(stores[0].hr, stores[1].hr) and np.array_equal(stores[0].lr, stores[1].lr)
+
+
+def test_an_archive_is_opened_by_its_own_name(tmp_path):
+    archive(tmp_path)
+    assert len(index_folder(tmp_path / "set.zip", progress=False)) == 6
+
+
+def test_groups_are_not_divided(tmp_path):
+    groups(tmp_path)
+    dataset = index_folder(tmp_path, progress=False)
+    train, test = ({dataset.names[i].split("/")[1] for i in part} for part in dataset.split(1))
+    assert train == {"v_wave_01", "v_jump_01"} and test == {"v_wave_02", "v_jump_02"}
+
+
+def _pictures(root):
+    for path in (root / c / f"clip{k}" / f"{i}.jpg" for c in "ab" for k in "12" for i in range(3)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (_pictures, r"frames stored as pictures \(3 in a/clip1/\)"),
+        (lambda root: fill(root, *each("train/{c}{k}.mp4"), *each("test/{c}{k}.mp4")), "directly"),
+        (lambda root: fill(root, *each("ucf/{c}/v_{c}_{k}.mp4"), "more/Skip/x_skip_1.mp4"), "sets"),
+        (lambda root: fill(root, *each("large/{c}/{k}.mp4"), *each("small/{c}/{k}.mp4")), "sets"),
+        (lambda root: fill(root, "1.mp4", "2.mp4"), "no class folder"),
+        (lambda root: root.write_bytes(b"no archive"), "neither a folder nor an archive"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_alike(tmp_path, make, words):
+    make(root := tmp_path / "set")
+    with pytest.raises(DatasetError, match=words) as raw:
+        index_folder(root, progress=False)
+    with pytest.raises(DatasetError) as ready:
+        prepare_set("folder", root, tmp_path / "out", settings=SETTINGS)
+    assert str(raw.value) == str(ready.value)
+
+
+def test_litter_does_not_stop_a_strict_preparation(tmp_path):
+    litter(tmp_path / "set")
+    how = How(progress=False, strict=True)
+    out = prepare_set("folder", tmp_path / "set", tmp_path / "out", settings=SETTINGS, how=how)
+    before = open_dataset(out, progress=False).fingerprint
+    report = (out / "prepared" / "report.txt").read_text()
+    assert "wave/Thumbs.db" in report and "wave/notes.txt: not readable" in report
+    (tmp_path / "set" / "jump" / ".DS_Store").write_bytes(b"Bud1")  # looked at in the meantime
+    prepare_set("folder", tmp_path / "set", out, settings=SETTINGS, how=how)
+    assert open_dataset(out, progress=False).fingerprint == before
+
+
+# --- content ------------------------------------------------------------------------------------
+
+
+def raw_clips(root, level):
+    """Uncompressed clips: all of one size, whatever is in them."""
+    for number, name in enumerate(each("{c}/{k}.avi")):
+        frames = np.full((8, 24, 32, 3), level + number, np.uint8)
+        write(root / name, frames, "rawvideo", "bgr24")
+
+
+def brightness(folder):
+    dataset = index_folder(folder, progress=False)
+    return store_frames(dataset, SETTINGS, progress=False).hr.mean(), dataset.fingerprint
+
+
+def test_clips_of_the_same_name_and_size_elsewhere_are_others(tmp_path):
+    raw_clips(tmp_path / "one" / "clips", 50)
+    raw_clips(tmp_path / "two" / "clips", 200)
+    one, two = brightness(tmp_path / "one" / "clips"), brightness(tmp_path / "two" / "clips")
+    assert abs(one[0] - 52) < 3 and abs(two[0] - 202) < 3 and one[1] != two[1]
+    copy = shutil.copytree(tmp_path / "one" / "clips", tmp_path / "three" / "copy")
+    assert brightness(copy) == one
+
+
+def test_clips_replaced_in_place_are_noticed_though_their_dates_are_set_back(tmp_path):
+    raw_clips(tmp_path, 50)
+    clips = sorted(tmp_path.rglob("*.avi"))
+    dates = [path.stat() for path in clips]
+    before = brightness(tmp_path)
+    raw_clips(tmp_path, 120)
+    for path, date in zip(clips, dates, strict=True):
+        os.utime(path, ns=(date.st_atime_ns, date.st_mtime_ns))
+        assert path.stat().st_size == date.st_size
+    after = brightness(tmp_path)
+    assert abs(after[0] - 122) < 3 and after[1] != before[1]
+
+
+def test_files_are_read_again_only_if_they_changed(tmp_path, monkeypatch):
+    monkeypatch.setattr(contents_room, "FRESH", 0)
+    raw_clips(tmp_path, 50)
+    names = each("{c}/{k}.avi")
+    digests = Contents(tmp_path).digests(names, progress=False)
+    (tmp_path / names[2]).write_bytes(b"other")
+    asked = []
+    real = contents_room._sha256
+    monkeypatch.setattr(contents_room, "_sha256", lambda path: asked.append(path) or real(path))
+    again = Contents(tmp_path).digests(names, progress=False)
+    assert asked == [tmp_path / names[2]]
+    assert {name for name in names if again[name] != digests[name]} == {names[2]}
+
+
+def test_a_broken_index_is_set_aside_and_made_anew(tmp_path, capsys):
+    raw_clips(tmp_path, 50)
+    before = index_folder(tmp_path, progress=False)
+    file = cache_folder("contents") / f"{fingerprint(str(tmp_path.resolve()))}.json"
+    file.write_text(file.read_text()[:50])
+    assert index_folder(tmp_path, progress=False).fingerprint == before.fingerprint
+    assert f"{file} is broken" in capsys.readouterr().out
+    assert file.with_name(f"{file.name}.broken").stat().st_size == 50
+
+
+def test_prepare_notices_clips_that_were_replaced(tmp_path):
+    raw_clips(tmp_path / "set", 50)
+    how = How(progress=False, workers=2)
+    out = prepare_set("folder", tmp_path / "set", tmp_path / "out", settings=SETTINGS, how=how)
+    prepare_set("folder", tmp_path / "set", out, settings=SETTINGS, how=how)
+    moved = shutil.copytree(tmp_path / "set", tmp_path / "copy")  # other dates, the same content
+    shutil.rmtree(tmp_path / "set")
+    moved.rename(tmp_path / "set")
+    prepare_set("folder", tmp_path / "set", out, settings=SETTINGS, how=how)
+    raw_clips(tmp_path / "set", 200)
+    with pytest.raises(DatasetError, match=r"6 clips were replaced .* delete .*prepared"):
+        prepare_set("folder", tmp_path / "set", out, settings=SETTINGS, how=how)
+    shutil.rmtree(out / "prepared")
+    prepare_set("folder", tmp_path / "set", out, settings=SETTINGS, how=how)
+    assert np.load(out / "prepared" / "hr.npy").mean() > 190
+
+
+def test_another_archive_of_the_same_size_is_unpacked_anew(tmp_path):
+    means = []
+    for level in (50, 200):
+        raw_clips(tmp_path / "set", level)
+        with zipfile.ZipFile(tmp_path / "set.zip", "w") as packed:
+            for path in sorted((tmp_path / "set").rglob("*.avi")):
+                packed.write(path, path.relative_to(tmp_path))
+        means.append((brightness(tmp_path / "set.zip")[0], (tmp_path / "set.zip").stat().st_size))
+    assert means[0][1] == means[1][1] and means[1][0] - means[0][0] > 140
+
+
+def test_generated_clips_keep_the_fingerprint_that_results_ship_under(dataset):
+    split = {number: [part.tolist() for part in parts] for number, parts in dataset.splits.items()}
+    sizes = [dataset.path(i).stat().st_size for i in range(len(dataset))]
+    card = (dataset.root.parent / "generated.json").read_text()
+    made_of = [list(dataset.names), dataset.num_frames.tolist(), split, sizes, card]
+    assert dataset.fingerprint == fingerprint(made_of)
