@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from statkit.data.clips import DatasetError, Truth, VideoDataset
 from statkit.lowres import to_low_res
-from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
+from statkit.runtime.cache import cache_folder, fingerprint, locked, write_atomically
 from statkit.runtime.progress import progress_bar
 
 from .contents import Contents, file_state
@@ -43,7 +42,8 @@ def index_folder(
     """
     source = Path(source).expanduser()
     key = fingerprint(str(source.absolute()))
-    with FileLock(cache_folder("locks") / f"folder-{key}"):
+    lock = cache_folder("locks") / f"folder-{key}"
+    with locked(lock, f"another process reads {source}; waiting for it"):
         found = discover(
             source, lambda: cache_folder("unpacked", key), lists=lists, progress=progress
         )
