@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+
+import numpy as np
 
 from statkit.data.clips import VideoDataset
 from statkit.runtime.cache import cache_folder
 
 from .demo import VERSION, Knobs, make_demo
-from .folder import index_folder
+from .folder import BROKEN, index_folder
 from .prepared import is_prepared, open_prepared
 
 DEMO_SIZES = {"demo": (768, 720), "demo-small": (192, 96)}
@@ -38,4 +42,18 @@ def open_dataset(
     (train, test), knobs = DEMO_SIZES[name], Knobs.read(words)
     changed = "".join(f"-{knob}={value:g}" for knob, value in knobs.changed().items())
     folder = cache_folder("data") / f"{name}-v{VERSION}{changed}"
+    _set_aside_if_broken(folder)
     return index_folder(make_demo(folder, train=train, test=test, knobs=knobs), progress=progress)
+
+
+def _set_aside_if_broken(folder: Path) -> None:
+    """Move generated clips away whose card or truth is not whole, so that they are made anew."""
+    try:
+        if folder.is_dir():
+            json.loads((folder / "generated.json").read_bytes())
+            np.load(folder / "truth.npz")["names"]
+    except BROKEN:
+        aside = folder.with_name(f"{folder.name}.broken")
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        print(f"{folder} is broken; it is now {aside.name}, and made anew", flush=True)

@@ -77,7 +77,8 @@ class Discovery:
     Attributes:
         root: folder that the names are relative to.
         clips: every file that may be a clip, sorted by name.
-        litter: names of files of the system or of other programs, which are passed over.
+        litter: what is passed over, named from the source: files of the system or of other
+            programs, prepared sets, and what lies beside the set.
         refused: members of archives that were not unpacked.
         lists, match: official lists, and how they match the clips.
         guesses: what had to be guessed, a sentence each.
@@ -300,7 +301,7 @@ def _classes(source: Path, found: Discovery) -> Discovery:
             raise _no_classes(source, found)
         split = {part for part in map(part_of, tops) if part}
         if "train" in split and len(split) > 1:
-            if any(len(path) == 2 for path in folders if part_of(path[0])):
+            if not any(len(path) > 2 for path in folders if part_of(path[0]) == "train"):
                 raise DatasetError(
                     f"{source.joinpath(*prefix)}: clips lie directly in "
                     f"{' and '.join(t + '/' for t in tops if part_of(t))}; expected class folders "
@@ -331,10 +332,11 @@ def _classes(source: Path, found: Discovery) -> Discovery:
         )
     elif level == 0 and deep and any(not part_of(p[1]) for p in deep):
         guesses.append(f"{len(deep)} clips that lie deeper in a class folder belong to that class")
+    outside = tuple(c.name for c in found.clips if c.is_video and not _below(c.name, prefix))
     lists = {top for top in _others(found, prefix, tops) if _holds_lists(root / top)}
     clips, start = [], len("/".join((*prefix, "")))
     for clip in found.clips:
-        if tuple(clip.name.split("/"))[: len(prefix)] != prefix:
+        if not _below(clip.name, prefix):
             continue
         path = clip.name[start:].split("/")
         if path[0] in lists and len(path) > 1:
@@ -350,10 +352,12 @@ def _classes(source: Path, found: Discovery) -> Discovery:
         part = part_of(path[0]) if level else part_of(path[1]) if len(folders_of) > 1 else ""
         group = "/".join(path[:2]) if grouped and not part else group_of(clip.name, label)
         clips.append(replace(clip, label=label, group=group, part=part))
-    litter = [name[start:] for name in found.litter if name.startswith("/".join((*prefix, "")))]
-    return replace(
-        found, root=root, clips=tuple(clips), litter=tuple(litter), guesses=tuple(guesses)
-    )
+    litter = found.litter + outside
+    return replace(found, root=root, clips=tuple(clips), litter=litter, guesses=tuple(guesses))
+
+
+def _below(name: str, prefix: tuple[str, ...]) -> bool:
+    return tuple(name.split("/"))[: len(prefix)] == prefix
 
 
 def part_of(folder: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from .readers import read_all
 from .report import DAMAGED, LEFT_OUT, OK, Told, in_full, outcome, plain, three_lines
 from .store import final_rows
 
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 SMALL = 64  # pixels; frames of fewer rows or columns may be too small for the LR camera
 PASSING = ("reading hangs", "reading it crashes", "not enough memory")  # may be another time's luck
 # Sets with results that ship, under the fingerprints that those results and the networks trained
@@ -158,10 +161,16 @@ def truth_of(file: Path, names: list[str]) -> Truth | None:
     not known."""
     if not file.is_file():
         return None
-    with np.load(file) as data:
-        order = {name: i for i, name in enumerate(data["names"].tolist())}
-        if not order.keys() >= set(names):
-            return None
-        rows = [order[name] for name in names]
-        size = tuple(int(n) for n in data["size"])
-        return Truth(data["boxes"][rows], data["intervals"][rows], data["masks"][rows], size)
+    try:
+        with np.load(file) as data:
+            order = {name: i for i, name in enumerate(data["names"].tolist())}
+            if not order.keys() >= set(names):
+                return None
+            rows = [order[name] for name in names]
+            size = tuple(int(n) for n in data["size"])
+            return Truth(data["boxes"][rows], data["intervals"][rows], data["masks"][rows], size)
+    except BROKEN as error:
+        raise DatasetError(
+            f"{file} is broken ({error}); delete {file.parent} and run the same command, which "
+            "makes the generated clips anew"
+        ) from error

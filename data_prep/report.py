@@ -50,7 +50,7 @@ def outcome(lines: list[dict], told: Told, official: Official | None = None) -> 
         "the same bytes as another clip": _doubles(stored),
         "folders without a clip that reads": sorted(empty),
         "no clips, passed over": _notes(line for line in lost if not _is_missed(line)),
-        "files of other programs, passed over": list(told.litter),
+        "of other programs or beside the set, passed over": list(told.litter),
     }
     sections += [(title, names) for title, names in named.items() if names]
     return sections + ([(official.terms, [])] if official else [])

@@ -48,10 +48,10 @@ class Draft:
         self.done: dict[int, dict] = {}
         self._journal, self._files = folder / "journal.jsonl", {}
         note = folder / "plan"
-        if folder.is_dir() and not (note.is_file() and note.read_text() == plan):
+        if folder.is_dir() and not (note.is_file() and note.read_bytes() == plan.encode()):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(note, lambda path: path.write_text(plan))
+        write_atomically(note, lambda path: path.write_bytes(plan.encode()))
 
     @property
     def clip_bytes(self) -> int:
@@ -60,14 +60,18 @@ class Draft:
     def __enter__(self) -> Draft:
         for kind in self.shapes:
             self._files[kind] = os.open(self._part(kind), os.O_RDWR | os.O_CREAT, 0o644)
-        kept = self._journal.read_text() if self._journal.is_file() else ""
+        kept = self._journal.read_bytes() if self._journal.is_file() else b""
         for line in kept.splitlines():
             entry = _parsed(line)
-            if entry and (not entry["result"].get("sha256") or self._is_so(entry)):
+            if (
+                entry
+                and 0 <= entry["row"] < self.rows
+                and (not entry["result"].get("sha256") or self._is_so(entry))
+            ):
                 self.done[entry["row"]] = entry
-        lines = "".join(_line(entry) for _, entry in sorted(self.done.items()))
+        lines = b"".join(_line(entry) for _, entry in sorted(self.done.items()))
         if lines != kept:
-            write_atomically(self._journal, lambda path: path.write_text(lines))
+            write_atomically(self._journal, lambda path: path.write_bytes(lines))
         self._files["journal"] = os.open(
             self._journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
         )
@@ -89,7 +93,7 @@ class Draft:
                 self._write(kind, row, result[kind].tobytes())
         told = {key: value for key, value in result.items() if key not in self.shapes}
         entry = {"row": row, "state": state, "result": told}
-        _write_whole(self._files["journal"], _line(entry).encode())
+        _write_whole(self._files["journal"], _line(entry))
         self.done[row] = entry
 
     def finish(self) -> dict[int, int]:
@@ -168,13 +172,15 @@ def _write_whole(handle: int, data: bytes, offset: int | None = None) -> None:
         offset = None if offset is None else offset + count
 
 
-def _line(entry: dict) -> str:
-    return json.dumps(entry, sort_keys=True) + "\n"
+def _line(entry: dict) -> bytes:
+    return json.dumps(entry, sort_keys=True).encode() + b"\n"
 
 
-def _parsed(line: str) -> dict | None:
+def _parsed(line: bytes) -> dict | None:
+    """A line of the journal; None where it is torn by a kill or a full disk, or overwritten."""
     try:
         entry = json.loads(line)
-    except ValueError:  # torn by a kill or a full disk
+        whole = isinstance(entry["row"], int) and isinstance(entry["result"], dict)
+        return entry if whole and "state" in entry else None
+    except (ValueError, TypeError, KeyError):
         return None
-    return entry if isinstance(entry, dict) and {"row", "state", "result"} <= entry.keys() else None

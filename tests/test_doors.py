@@ -4,16 +4,19 @@ kept of clips follows their content."""
 import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hostile import pictures, write
 
+from data_prep import DEMO_SIZES, index_folder, open_dataset
 from data_prep import contents as contents_room
-from data_prep import index_folder, open_dataset
 from data_prep.contents import Contents
+from data_prep.demo import VERSION
 from data_prep.prepare import How, prepare_set
+from data_prep.store import Draft
 from statkit.data.clips import DatasetError
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import store_frames
@@ -47,6 +50,7 @@ def class_folders(root):
 def one_folder_down(root):
     fill(root / "download" / "videos", *each("{c}/{k}.mp4"))
     (root / "download" / "README.md").write_text("clips")
+    clip(root / "trailer.mp4")
 
 
 def some_clips_deeper(root):
@@ -56,6 +60,11 @@ def some_clips_deeper(root):
 def parts(root):
     fill(root, *each("train/{c}/{k}.mp4", count=2), *each("test/{c}/{k}.mp4", count=1))
     (root / "train" / "labels.csv").write_text("1,wave\n")
+
+
+def parts_without_classes_to_test(root):
+    """As competitions have them."""
+    fill(root, *each("train/{c}/{k}.mp4"), "test/1.mp4", "test/2.mp4")
 
 
 def parts_by_other_names(root):
@@ -139,9 +148,10 @@ def links(root):
 
 LAYOUTS = {  # function -> clips, of them to train and to test, words that are said
     class_folders: (6, 4, 2, "no split lists"),
-    one_folder_down: (6, 4, 2, "no split lists"),
+    one_folder_down: (6, 4, 2, "beside the set, passed over: 1"),
     some_clips_deeper: (6, 4, 2, "2 clips that lie deeper"),
     parts: (6, 4, 2, "guessed: nothing"),
+    parts_without_classes_to_test: (6, 4, 2, "test/1.mp4: not in a class folder"),
     parts_by_other_names: (6, 4, 2, "the part to validate on serves"),
     three_parts: (8, 4, 2, "2 clips to validate on are in neither part"),
     parts_in_classes: (6, 4, 2, "guessed: nothing"),
@@ -150,7 +160,7 @@ LAYOUTS = {  # function -> clips, of them to train and to test, words that are s
     many_suffixes: (7, 5, 2, "7 of 7 files"),
     official_lists: (6, 4, 2, "matched 4 of 4 train, 2 of 2 test"),
     converted: (6, 4, 2, "matched 4 of 4 train, 2 of 2 test"),
-    litter: (6, 4, 2, "files of other programs, passed over: 5"),
+    litter: (6, 4, 2, "of other programs or beside the set, passed over: 5"),
     bad_clips: (6, 4, 2, "jump/0.mp4: not readable"),
     archive: (6, 4, 2, "guessed: nothing"),
     links: (6, 4, 2, "links that lead out are followed"),
@@ -327,3 +337,35 @@ def test_generated_clips_keep_the_fingerprint_that_results_ship_under(dataset):
     card = (dataset.root.parent / "generated.json").read_text()
     made_of = [list(dataset.names), dataset.num_frames.tolist(), split, sizes, card]
     assert dataset.fingerprint == fingerprint(made_of)
+
+
+@pytest.mark.parametrize("file", ["generated.json", "truth.npz"])
+def test_broken_generated_clips_are_set_aside(demo_folder, tmp_path, monkeypatch, capsys, file):
+    monkeypatch.setenv("STATKIT_CACHE", str(tmp_path))
+    monkeypatch.setitem(DEMO_SIZES, "demo-small", (48, 24))
+    folder = tmp_path / "data" / f"demo-small-v{VERSION}"
+    shutil.copytree(demo_folder, folder)
+    before = open_dataset("demo-small", progress=False).fingerprint
+    os.truncate(folder / file, 100)
+    assert open_dataset("demo-small", progress=False).fingerprint == before
+    assert f"{folder} is broken" in capsys.readouterr().out
+    assert (folder.with_name(f"{folder.name}.broken") / file).stat().st_size == 100
+
+
+def test_a_broken_journal_costs_its_lines_alone(tmp_path):
+    draft = Draft(tmp_path, "plan", SETTINGS, 3)
+    frames = {
+        k: np.full((8, *size, 3), 7, np.uint8) for k, size in (("hr", (24, 32)), ("lr", (12, 16)))
+    }
+    pixels = f"{zlib.crc32(frames['lr'], zlib.crc32(frames['hr'])):08x}"
+    with draft:
+        for row in range(3):
+            draft.add(row, [1], {"sha256": "x", "pixels": pixels} | frames)
+    with open(tmp_path / "journal.jsonl", "r+b") as journal:
+        journal.write(b"\xff\xfe\n[]\n{}\n")
+        journal.seek(0, os.SEEK_END)
+        journal.write(
+            b'{"row": 9, "state": [], "result": {}}\n{"row": [], "state": 1, "result": 2}\n'
+        )
+    with Draft(tmp_path, "plan", SETTINGS, 3) as again:
+        assert sorted(again.done) == [1, 2]

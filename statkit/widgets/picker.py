@@ -14,12 +14,12 @@ import traitlets
 from statkit.data.frames import FrameSettings
 from statkit.data.own_clip import MOST_BYTES, OwnClip, check_bytes, read_bytes, read_clip
 from statkit.runtime.progress import HEADLESS
-from statkit.video.film import VideoError
+from statkit.video.film import VIDEO_SUFFIXES, VideoError
 
 from .controls import WHOLE_ROW
 from .picture import ERROR_CLASS
 
-SUFFIXES = ".mp4,.avi,.mov,.mkv,.webm,.m4v,.mpg,.mpeg"
+SUFFIXES = ",".join(sorted(VIDEO_SUFFIXES))
 
 
 class FileButton(anywidget.AnyWidget):
