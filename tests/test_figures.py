@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import papermill
 import pytest
+from matplotlib.figure import Figure
 
 from statkit.cli.commands import main
 from statkit.evaluation import Prediction
@@ -17,10 +18,9 @@ from statkit.lowres import to_low_res
 from statkit.plots.attention import draw_attention, over_frames
 from statkit.plots.comparison import draw_comparison
 from statkit.plots.downsampling import draw_downsampling
-from statkit.plots.style import in_lines
+from statkit.plots.style import attach, in_lines
 from statkit.video import read_frames
 from statkit.widgets import Choice, Explorer, Slider
-from statkit.widgets.picture import ERROR_CLASS
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,28 @@ def test_a_saved_figure_can_be_drawn_again(frames, dataset, tmp_path):
         assert set(arrays) == set(again)
         assert all(np.array_equal(arrays[name], again[name]) for name in again)
     assert matplotlib.image.imread(png).shape[1] == 1350
+
+
+def test_a_saved_explorer_is_the_state_of_its_controls(dataset, tmp_path):
+    def draw(number, kind):
+        if number == 7:
+            raise ValueError("no seven")
+        return attach(Figure(figsize=(3, 2)), f"{number} {kind}", number=number)
+
+    save = partial(save_figure, dataset=dataset, folder=tmp_path)
+    controls = {"number": Slider("N", 0, 9, 3), "kind": Choice("Kind", [("one", 1), ("two", 2)], 1)}
+    explorer = Explorer(draw, controls, save)
+    explorer.controls["number"].value, explorer.controls["kind"].value = 5, 2
+    assert explorer.save("state", parameters={"epochs": 4}) == tmp_path / "state.png"
+    made = json.loads((tmp_path / "state.json").read_text())
+    assert made["parameters"] == {"epochs": 4, "number": 5, "kind": 2} and made["alt"] == "5 2"
+    assert np.load(tmp_path / "state.npz")["number"] == 5
+    explorer.controls["number"].value = 7
+    with pytest.raises(ValueError, match="state: this picture could not be drawn"):
+        explorer.save("state")
+    assert json.loads((tmp_path / "state.json").read_text()) == made
+    with pytest.raises(ValueError, match="save="):
+        Explorer(draw, controls).save("state")
 
 
 def test_a_comparison_of_one_run_and_of_several():
@@ -196,10 +218,10 @@ def test_a_failing_cell_or_callback_fails_the_run(tmp_path, source, words):
 
 
 def test_an_error_that_only_a_picture_shows_is_found(tmp_path):
-    source = (
-        f"from IPython.display import HTML, display\ndisplay(HTML('<pre class=\"{ERROR_CLASS}\">'))"
-    )
+    source = FAILING_CALLBACK.replace("explore(draw", "explorer = explore(draw")
+    source += "explorer.controls['height'].value = 99\nexplorer.error"
     executed = papermill.execute_notebook(
         str(notebook(tmp_path / "nb", source)[0]), str(tmp_path / "out.ipynb"), progress_bar=False
     )
-    assert len(callback_errors(executed)) == 1
+    [told] = callback_errors(executed)
+    assert "Cannot draw this" in told

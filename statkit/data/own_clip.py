@@ -35,6 +35,9 @@ class OwnClip:
     lr: np.ndarray
     info: str
 
+    def __str__(self) -> str:
+        return self.name
+
 
 def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnClip:
     """Read a video file as the clips of a data set are read.

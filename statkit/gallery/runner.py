@@ -210,14 +210,13 @@ def without_widgets(notebook: NotebookNode) -> NotebookNode:
 def callback_errors(notebook) -> list[str]:
     """What went wrong inside widget callbacks: papermill itself looks at cells only."""
     found = []
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            html = "".join(output.get("data", {}).get("text/html", ""))
-            if ERROR_CLASS in html:
-                found.append(f"a control's drawing failed: {html}")
     widgets = notebook.metadata.get("widgets", {})
     state = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for model in state.values():
+        shown = {trait: model.get("state", {}).get(trait) for trait in ("words", "value")}
+        found += [
+            f"a control failed: {said}" for said in shown.values() if ERROR_CLASS in str(said)
+        ]
         for output in model.get("state", {}).get("outputs", []):
             if output.get("output_type") == "error":
                 found.append(f"a callback failed: {output.get('ename')}: {output.get('evalue')}")

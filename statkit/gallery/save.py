@@ -14,16 +14,17 @@ from matplotlib.figure import Figure
 from statkit import __version__
 from statkit.data.clips import VideoDataset
 from statkit.runtime.cache import write_atomically
+from statkit.widgets import Explorer
 
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "decord", "av")
 NOTEBOOK = "JPY_SESSION_NAME"  # where Jupyter tells a kernel its notebook; the runner does too
 
 
 def save_figure(
-    figure: Figure,
+    figure: Figure | Explorer,
     name: str,
     *,
-    parameters: dict,
+    parameters: dict | None = None,
     dataset: VideoDataset,
     folder: str | Path = "figures",
     seed: int | None = None,
@@ -32,15 +33,21 @@ def save_figure(
     """Write ``name`` .png, .pdf, .npz (the arrays it shows) and .json (how it was made).
 
     Args:
-        figure: from a ``draw_`` function.
+        figure: from a ``draw_`` function; or an Explorer, whose picture is saved as its controls
+            now stand.
         parameters: the values it was drawn with: a reader who sets the controls to them gets it.
+            Those of an Explorer's controls are added.
         dataset: the clips it shows; its sidecar says so where they are generated.
         caption: which figure of the paper it is and what to look for; for the book's first page.
 
     Returns:
         The path of the PNG file.
     """
-    folder = Path(folder)
+    folder, parameters = Path(folder), dict(parameters or {})
+    if isinstance(figure, Explorer):
+        if figure.error:
+            raise ValueError(f"{name}: this picture could not be drawn") from figure.error
+        figure, parameters = figure.figure, parameters | figure.values
     png = folder / f"{name}.png"
     made = {
         "figure": name,

@@ -11,6 +11,7 @@ import gc
 import os
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 from threading import RLock
 
 import ipywidgets
@@ -40,8 +41,13 @@ class Explorer:
     _shown: dict[str, tuple[str, list[Explorer]]] = {}  # cell -> its run and what that showed
     _drawing = RLock()  # Matplotlib is not made for two threads at a time
 
-    def __init__(self, draw: Callable[..., Figure], controls: dict[str, Control]):
-        self.draw = draw
+    def __init__(
+        self,
+        draw: Callable[..., Figure],
+        controls: dict[str, Control],
+        save: Callable[..., Path] | None = None,
+    ):
+        self.draw, self._save = draw, save
         self.controls = {name: control.widget() for name, control in controls.items()}
         self.picture = Picture()
         grid = ipywidgets.GridBox(list(self.controls.values()), layout=GRID)
@@ -75,6 +81,12 @@ class Explorer:
         display(still)
         self._replace_the_last_run()
         return self
+
+    def save(self, name: str, **options) -> Path:
+        """Save the figure as the controls now stand, with their values as its parameters."""
+        if self._save is None:
+            raise ValueError("explore(...) was not told how to save: give it save=...")
+        return self._save(self, name, **options)
 
     def close(self, successor: Explorer | None = None) -> None:
         """Close the picture and the controls, but for those that the successor shows too."""
@@ -132,18 +144,22 @@ class Explorer:
         self._shown[cell] = (run, [*shown, self])
 
 
-def explore(draw: Callable[..., Figure], **controls: Control) -> Explorer:
+def explore(
+    draw: Callable[..., Figure], *, save: Callable[..., Path] | None = None, **controls: Control
+) -> Explorer:
     """Show sliders and the figure that they choose.
 
     Args:
         draw: pure; takes a keyword for every control and returns a Figure.
+        save: what ``explorer.save(name)`` calls: :func:`statkit.gallery.save_figure` with its
+            options given.
         controls: name of the keyword -> :class:`Slider`, :class:`Choice`, :class:`Toggle` or
             :class:`Shares`.
 
     Headless runs of ``statkit figures`` also move every control to its ends, so that a drawing
     that fails fails the run.
     """
-    explorer = Explorer(draw, controls).show()
+    explorer = Explorer(draw, controls, save).show()
     if os.environ.get(HEADLESS):
         explorer.check(controls)
     return explorer
