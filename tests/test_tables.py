@@ -1,9 +1,7 @@
 import csv
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL
@@ -94,28 +92,39 @@ def columns(file):
         ]
 
 
-def kill_in_training(row, words, cache, **how):
-    """Start a command and kill it when a run of ``row`` has done an epoch, and not yet all."""
-    with subprocess.Popen(words, **how, stdout=DEVNULL, stderr=DEVNULL) as process:
-        while process.poll() is None and not list(cache.glob(f"runs/{row}-*/checkpoint.pt")):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+DIES = """
+import os, sys
+from statkit import training
+from statkit.cli.commands import main
+write = training.write_atomically
+def write_and_die(path, content):
+    write(path, content)
+    if path.name == "checkpoint.pt" and path.parent.name.startswith(f"{sys.argv[1]}-"):
+        os._exit(9)  # at once: no block is left, nothing is written
+training.write_atomically = write_and_die
+main(sys.argv[2:])
+"""
+
+
+def die_in_training(row, words, cache, **how):
+    """Run a command that ends abruptly when a run of ``row`` has done one epoch of four."""
+    done = subprocess.run([sys.executable, "-c", DIES, row, *words], **how, stdout=DEVNULL)
+    assert done.returncode == 9
     [checkpoint] = cache.glob("runs/*/checkpoint.pt")
-    done = torch.load(checkpoint, weights_only=True)["epoch"]
-    assert checkpoint.parent.name.startswith(f"{row}-") and 0 < done < 4
+    assert checkpoint.parent.name.startswith(f"{row}-")
+    assert torch.load(checkpoint, weights_only=True)["epoch"] == 1
 
 
 def test_a_grid_killed_twice_ends_in_the_same_table(demo_folder, tmp_path, capsys):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for name, killed in (("alone", ()), ("killed", ("student", "stat"))):
         out, cache = tmp_path / name, tmp_path / f"cache-{name}"
-        words = [sys.executable, "-m", "statkit.cli", *grid(out, data=demo_folder)]
-        words += ["--epochs", "4"]
+        words = [*grid(out, data=demo_folder), "--epochs", "4"]
         own = environment | {"STATKIT_CACHE": str(cache)}
         for row in killed:
-            kill_in_training(row, words, cache, env=own, cwd=tmp_path)
-        subprocess.run(words, env=own, cwd=tmp_path, check=True, capture_output=True)
+            die_in_training(row, words, cache, env=own, cwd=tmp_path)
+        command = [sys.executable, "-m", "statkit.cli", *words]
+        subprocess.run(command, env=own, cwd=tmp_path, check=True, capture_output=True)
     assert columns(tmp_path / "alone" / "table_3.csv") == columns(tmp_path / "killed/table_3.csv")
     runs = read_results(tmp_path / "alone" / "table_3.csv")
     assert [(r.seed, r.row) for r in runs] == [(s, r) for s in (0, 1) for r in ("student", "stat")]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -16,7 +17,7 @@ from nbformat import NotebookNode
 from .runner import without_widgets
 from .save import save_text
 
-MATHS = "https://cdn.jsdelivr.net/npm/mathjax@3/es5/tex-mml-chtml.js"
+CAPTIONS = tomllib.loads(Path(__file__).with_name("captions.toml").read_text("utf-8"))
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -24,8 +25,6 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>{style}</style>
-<script>MathJax = {{tex: {{inlineMath: [["$", "$"]]}}}};</script>
-<script defer src="{maths}"></script>
 </head>
 <body>
 <nav>{links}</nav>
@@ -83,9 +82,18 @@ def write_book(figures: Path) -> Path:
 
 
 def lesson_html(notebook: NotebookNode) -> str:
-    """An executed notebook as the inside of a page."""
+    """An executed notebook as the inside of a page; formulas are MathML, which needs no network."""
+    from latex2mathml.converter import convert
     from nbconvert import HTMLExporter
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
     from traitlets.config import Config
+
+    class Renderer(IPythonRenderer):
+        def inline_math(self, body: str) -> str:
+            return convert(body)
+
+        def block_math(self, body: str) -> str:
+            return convert(body, display="block")
 
     notebook = without_widgets(notebook)
     for cell in notebook.cells:
@@ -96,6 +104,10 @@ def lesson_html(notebook: NotebookNode) -> str:
         TagRemovePreprocessor={"enabled": True, "remove_cell_tags": ["guard"]},
     )
     exporter = HTMLExporter(template_name="basic", config=options)
+    exporter.register_filter(
+        "markdown2html",
+        lambda source: MarkdownWithMath(renderer=Renderer(escape=False)).render(source),
+    )
     body, _ = exporter.from_notebook_node(notebook)
     return body
 
@@ -148,23 +160,23 @@ def _row(made: dict, titles: dict[str, str]) -> str:
     if clips == "real clips":
         clips += ": for research, not for a public page"
     link = f'<a href="{lesson}.html">{escape(titles[lesson])}</a>' if lesson in titles else ""
+    caption = made.get("caption") or CAPTIONS.get(name, {}).get("caption", "")
     picture = f'<img src="{name}.png" alt="{escape(made["alt"])}" loading="lazy">'
     return (
         f'<tr><td>{_in_the_paper(name)}</td><td><a href="{name}.png">{picture}</a></td>'
-        f'<td>{escape(made.get("caption") or made["alt"])}<br><span class="mark">{clips}</span>'
+        f'<td>{escape(caption)}<br><span class="mark">{clips}</span>'
         f"</td><td>{link}</td></tr>\n"
     )
 
 
-def _order(made: dict) -> tuple[str, int, str]:
-    """Figures by number, then tables by number, then what the paper does not have."""
-    found = re.match(r"(fig|table)(\d+)", made["figure"])
-    return (found[1], int(found[2]), made["figure"]) if found else ("~", 0, made["figure"])
+def _order(made: dict) -> tuple[int, str]:
+    """As in the paper; figures that ``captions.toml`` does not name come last."""
+    places = {name: place for place, name in enumerate(CAPTIONS)}
+    return places.get(made["figure"], len(places)), made["figure"]
 
 
 def _in_the_paper(name: str) -> str:
-    found = re.match(r"(fig|table)(\d+)", name)
-    return f"{'Figure' if found[1] == 'fig' else 'Table'} {found[2]}" if found else "beyond it"
+    return CAPTIONS.get(name, {}).get("paper", "beyond the paper")
 
 
 def _write_page(path: Path, title: str, body: str, links: Sequence[tuple[str, str]]) -> Path:
@@ -172,5 +184,5 @@ def _write_page(path: Path, title: str, body: str, links: Sequence[tuple[str, st
 
     style = STYLE + HtmlFormatter(style="friendly").get_style_defs(".highlight")
     anchors = "".join(f'<a href="{name}.html">{escape(words)}</a>' for name, words in links)
-    page = PAGE.format(title=escape(title), style=style, maths=MATHS, links=anchors, body=body)
+    page = PAGE.format(title=escape(title), style=style, links=anchors, body=body)
     return save_text(path, page)

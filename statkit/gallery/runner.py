@@ -108,15 +108,20 @@ def _jobs(known: dict[Path, dict], figures: Path, parameters: dict) -> list[Job]
         raise NotebookError(
             f"no notebook has a parameter {', '.join(unknown)}; there are {', '.join(every)}"
         )
-    common = {**parameters, "figures": str(figures.resolve())}
-    return [
-        Job(
-            nb,
-            figures.resolve() / "notebooks" / nb.name,
-            {k: v for k, v in common.items() if k in names},
-        )
-        for nb, names in known.items()
-    ]
+    jobs = []
+    for notebook, names in known.items():
+        common = {**parameters, "figures": _from_there(figures, notebook.parent)}
+        given = {name: value for name, value in common.items() if name in names}
+        jobs.append(Job(notebook, figures.resolve() / "notebooks" / notebook.name, given))
+    return jobs
+
+
+def _from_there(folder: Path, start: Path) -> str:
+    """The way from one folder to another, which says nothing of the machine."""
+    try:
+        return Path(os.path.relpath(folder.resolve(), start.resolve())).as_posix()
+    except ValueError:  # on another drive
+        return str(folder.resolve())
 
 
 class PrefixedStream:
@@ -198,9 +203,12 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
 
 def without_widgets(notebook: NotebookNode) -> NotebookNode:
     """A copy of an executed notebook without the state of its widgets, which only a kernel can
-    move: their pictures stay, and of the controls what they said."""
+    move, and without this machine's paths: the pictures stay, and of the controls what they said.
+    """
     kept = deepcopy(notebook)
     kept.metadata.pop("widgets", None)
+    for name in ("input_path", "output_path"):
+        kept.metadata.get("papermill", {}).pop(name, None)
     for cell in kept.cells:
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .style import COLOURS, INK, OTHER, attach, new_figure
 
@@ -19,32 +20,35 @@ def draw_curves(
     epochs: int,
     generated: bool = False,
 ) -> Figure:
-    """A panel a part of Equation 4, a line a row, before weighting, on the training clips.
+    """One panel per part of Equation 4 that any row has, one line per row, before weighting, on the
+    training clips. The axes end where the data ends.
 
     Args:
-        histories: row -> what ``on_epoch`` was told, an epoch an entry.
+        histories: row -> what ``on_epoch`` was told, one entry per epoch.
         titles: row -> words.
-        epochs: how many there will be; the width of the panels.
+        epochs: how many there will be.
     """
     figure = new_figure(2.7, generated=generated)
     figure.subplots_adjust(left=0.06, right=0.8, top=0.88, bottom=0.2, wspace=0.25)
-    panels = figure.subplots(1, 3)
+    # A student without a teacher has the cross-entropy alone.
+    parts = [p for p in PARTS if p == "ce" or any(m[p] for h in histories.values() for m in h)]
+    panels = figure.subplots(1, len(parts), squeeze=False)[0]
+    done = max(map(len, histories.values()), default=0)
     arrays = {}
-    for axes, (part, words) in zip(panels, PARTS.items(), strict=True):
+    for axes, part in zip(panels, parts, strict=True):
         for number, (row, history) in enumerate(histories.items()):
             values = [means[part] for means in history]
-            if not any(values):  # a student without a teacher
+            if not any(values):
                 continue
             arrays[f"{row}_{part}"] = values
             style = {"color": COLOURS.get(row, OTHER), "ls": DASHES[number % len(DASHES)]}
             axes.plot(
                 range(1, len(values) + 1), values, lw=1.8, marker=".", label=titles[row], **style
             )
-        axes.set_visible(part == "ce" or bool(axes.lines))
-        axes.set_title(words, fontsize=10, color=INK)
-        axes.set_xlim(0.5, epochs + 0.5)
-        axes.set_ylim(bottom=0)
-        axes.set_xlabel("epoch", fontsize=9)
+        axes.set_title(PARTS[part], fontsize=10, color=INK)
+        axes.set_xlim(0.8, max(done, 2) + 0.2)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel(f"epoch (of {epochs})", fontsize=9)
         axes.tick_params(labelsize=8)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
