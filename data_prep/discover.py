@@ -173,8 +173,8 @@ def discover(
     refused: list[Refused] = []
     places: list[Path] = []  # where archives were unpacked to
 
-    def unpack(archives: list[Path]) -> Path:
-        places.append(unpacked())
+    def unpack(archives: list[Path], inside: str = "") -> Path:
+        places.append(unpacked() / inside)
         refused.extend(unpack_all(archives, places[-1], progress=progress))
         return places[-1]
 
@@ -197,8 +197,8 @@ def discover(
     if not found.clips:
         raise DatasetError(f"{source}: no file in it that could be a clip")
     if labelled:
-        if lists and is_archive(Path(lists)):
-            lists = unpack([Path(lists)])
+        if lists and is_archive(archive := Path(lists).expanduser()):
+            lists = unpack([archive], "lists")
         split_lists = _lists(found, source, lists, style, places)
         if split_lists:
             labels = {clip.name: clip.label for clip in found.clips if clip.label}

@@ -44,6 +44,7 @@ def index_folder(
         DatasetError: no class folder with clips in it, or lists that match no clip.
     """
     source = Path(source).expanduser()
+    source = source if source.name else source.resolve()  # "." has no name
     key = fingerprint(str(source.absolute()))
     lock = cache_folder("locks") / f"folder-{key}"
     with locked(lock, f"another process reads {source}; waiting for it"):

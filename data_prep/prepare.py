@@ -136,7 +136,8 @@ class _Preparation:
         if is_prepared(self.out):
             return self._as_it_was(plan)
         against_lists = compared(self.official, self.lists, self.match)
-        print(on_screen(against_lists), end="", flush=True)
+        if against_lists:
+            print(on_screen(against_lists), end="", flush=True)
         if self.how.strict and self.official and (self.match.missing or self.match.extra):
             raise DatasetError(
                 f"{self.source}: {len(self.match.missing)} clips of the lists are missing and "

@@ -369,3 +369,26 @@ def test_a_broken_journal_costs_its_lines_alone(tmp_path):
         )
     with Draft(tmp_path, "plan", SETTINGS, 3) as again:
         assert sorted(again.done) == [1, 2]
+
+
+def test_lists_may_lie_in_an_archive_of_their_own(tmp_path):
+    official_lists(tmp_path / "set")
+    lists = (tmp_path / "set" / "ucfTrainTestlist").rename(tmp_path / "away")
+    for name, root in (("clips.zip", tmp_path / "set"), ("lists.zip", lists)):
+        with zipfile.ZipFile(tmp_path / name, "w") as packed:
+            for path in sorted(root.rglob("*.*")):
+                packed.write(path, path.relative_to(tmp_path))
+    how, given = How(progress=False, workers=2), tmp_path / "lists.zip"
+    raw = open_dataset(tmp_path / "clips.zip", lists=given, progress=False)
+    assert [len(part) for part in raw.split(1)] == [4, 2]
+    for _ in range(2):  # the second time the lists are packed anew
+        out = prepare_set(
+            "folder",
+            tmp_path / "clips.zip",
+            tmp_path / "o",
+            lists=given,
+            settings=SETTINGS,
+            how=how,
+        )
+        assert open_dataset(out, progress=False).names == raw.names
+        os.utime(given)

@@ -520,3 +520,5 @@ def test_real_clips_prepare_verify_and_train(real_data, tmp_path, capsys):
     ready = open_dataset(out, progress=False)
     assert raw.names == ready.names and np.array_equal(raw.num_frames, ready.num_frames)
     assert all(map(np.array_equal, raw.split(1), ready.split(1)))
+    stores = [store_frames(d, ready.prepared.settings, progress=False) for d in (raw, ready)]
+    assert np.array_equal(stores[0].hr, stores[1].hr) and np.array_equal(stores[0].lr, stores[1].lr)
