@@ -226,7 +226,7 @@ def test_jupyter_starts_without_asking_about_its_news(tmp_path, monkeypatch):
     lab = LabApp()
     lab.load_config_environ()
     lab.parse_command_line([word for word in words[2:] if word.startswith("--")])
-    assert words[:3] == ["-m", "jupyterlab", "notebooks"] and lab.news_url is None
+    assert words[:2] == ["-m", "jupyterlab"] and lab.news_url is None
 
 
 def test_the_run_script_helps_without_setting_up():
