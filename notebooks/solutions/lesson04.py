@@ -13,3 +13,7 @@ def map_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 
 def total_norm(weights: np.ndarray, products: np.ndarray) -> float:
     return float(np.sqrt(weights @ products @ weights))
+
+
+def equation_4(weights, losses):
+    return sum(weight * loss for weight, loss in zip(weights, losses, strict=True) if weight)

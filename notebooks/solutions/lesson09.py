@@ -13,3 +13,9 @@ def best_classes(logits: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray
 def bits_of_doubt(probabilities: np.ndarray) -> float:
     used = probabilities[probabilities > 0]
     return float(-(used * np.log2(used)).sum())
+
+
+def calibration_error(sure, right, bins):
+    places = np.minimum((sure * bins).astype(int), bins - 1)
+    parts = [abs(sure[places == b].sum() - right[places == b].sum()) for b in range(bins)]
+    return sum(parts) / len(sure)

@@ -1,4 +1,4 @@
-"""The command line: statkit prepare | train | evaluate | tables | claims | figures."""
+"""The command line: statkit prepare | train | evaluate | tables | claims | figures | grade."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from pathlib import Path
 from statkit.runtime.parameters import parameters_of
 from statkit.runtime.processes import cores, dask_executor, is_main, process_pool, processes
 
-from .options import Parser, add_claims, add_figures, add_preparation, add_training, value_of
+from .options import (
+    Parser,
+    add_claims,
+    add_figures,
+    add_grading,
+    add_preparation,
+    add_training,
+    value_of,
+)
 
 LEDGERS = {"generated clips": "demo.csv", "real clips": "ucf101_8.csv"}
 
@@ -192,11 +200,11 @@ def _executor(options) -> Iterator[Executor | None]:
 def claims(options) -> None:
     """Write CLAIMS.md: each claim of the paper, and what the committed runs say of it."""
     from statkit.experiments.ledger import ledger
-    from statkit.experiments.results import read_results
+    from statkit.experiments.results import comparable, read_results
     from statkit.gallery.save import save_text
 
     files = {words: options.results / file for words, file in LEDGERS.items()}
-    sets = {words: read_results(file) for words, file in files.items() if file.is_file()}
+    sets = {words: comparable(read_results(f)) for words, f in files.items() if f.is_file()}
     print(f"written: {save_text(options.out, ledger(sets))}")
 
 
@@ -233,6 +241,24 @@ def figures(options) -> None:
     print(f"figures and tables are in {options.out}, as a book: {write_book(options.out)}")
 
 
+def grade(options) -> None:
+    """Grade the exercises of a notebook that was handed in; nothing else of it is run."""
+    import json
+
+    from statkit.exercises.grade import grade
+    from statkit.gallery.save import save_text
+
+    grades = grade(options.notebook, limit=options.limit)
+    for found in grades:
+        print(f"{found.score}  {found.lesson}  {found.exercise}: {found.words}")
+    score = sum(found.score for found in grades)
+    print(f"{score} of {len(grades)}")
+    if options.out:
+        about = {"notebook": options.notebook.name, "score": score, "of": len(grades)}
+        about["exercises"] = [found._asdict() for found in grades]
+        print(f"written: {save_text(options.out, json.dumps(about, indent=1))}")
+
+
 def _experiments(options) -> list:
     from statkit.experiments.experiment import Experiment
 
@@ -241,6 +267,7 @@ def _experiments(options) -> list:
     about = {
         "unlabelled": _unlabelled(options),
         "live_teacher": options.live_teacher,
+        "fresh": options.command is train,
         "device": options.device,
     }
     return [Experiment(dataset, config, seed, **about) for seed in options.seeds]
@@ -326,6 +353,7 @@ def _parser(word: str) -> Parser:
         tables: partial(add_training, grid=True),
         claims: add_claims,
         figures: add_figures,
+        grade: add_grading,
     }
     for function, fill in fillers.items():
         words = function.__doc__

@@ -248,3 +248,9 @@ def add_figures(sub: argparse.ArgumentParser) -> None:
     add_value(sub, "--workers", WORKERS, "one per core, at most 4; a notebook each")
     sub.add_argument("--out", type=path, default=REPOSITORY / "figures", metavar="FOLDER")
     sub.add_argument("--notebooks", type=path, default=REPOSITORY / "notebooks", metavar="FOLDER")
+
+
+def add_grading(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("notebook", type=Path, help="a lesson with answers in its exercise cells")
+    sub.add_argument("--limit", type=float, default=30.0, help="seconds per exercise (30)")
+    sub.add_argument("--out", type=Path, metavar="JSON", help="write the grades to this file")

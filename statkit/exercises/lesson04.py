@@ -42,3 +42,13 @@ def total_norm(answer: Callable) -> str:
     )
     assert np.isclose(found, right), f"it should be {right:.4f}, it is {found:.4f}"
     return "Right. GradientStats.total_norm is this, and the sliders need no gradient beyond it."
+
+
+def equation_4(answer: Callable) -> str:
+    """``equation_4(weights, losses)``: the weighted sum; None where a part has no weight."""
+    found = answer([0.5, 0.25, 0.25], [2.0, 1.0, 3.0])
+    assert found is not None, "the function returns nothing yet"
+    assert np.isclose(found, 2), f"0.5 x 2 + 0.25 x 1 + 0.25 x 3 is 2, not {found}"
+    without = answer([0.0, 0.5, 0.5], [None, 1.0, 3.0])
+    assert np.isclose(without, 2), f"without cross-entropy it is 2, not {without}"
+    return "Right. STATLoss is this, with the three losses computed on the way."

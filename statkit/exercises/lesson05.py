@@ -28,3 +28,17 @@ def increasing_weights(answer: Callable) -> str:
     )
     assert len(answer(2)) == 2 and abs(answer(2)[0] - 1 / 3) < 1e-6, "for two layers: 1/3, 2/3"
     return "Right. These are the weights of the paper's gradually increasing rows."
+
+
+def smooth_weights(answer: Callable) -> str:
+    """``smooth_weights(epoch, epochs, first, last)``: evenly from first to last."""
+    first, last = [0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]
+    found = answer(0, 5, first, last)
+    assert found is not None, "the function returns nothing yet"
+    at = {epoch: list(answer(epoch, 5, first, last)) for epoch in range(5)}
+    for epoch, right in ((0, first), (4, last), (2, [0.25] * 4), (1, [0.325, 0.275, 0.225, 0.175])):
+        close = len(at[epoch]) == 4 and all(
+            abs(a - b) < 1e-6 for a, b in zip(at[epoch], right, strict=True)
+        )
+        assert close, f"at epoch {epoch} of 5 the weights are {right}, not {at[epoch]}"
+    return "Right. Phases of such weights are a schedule of your own for a row."

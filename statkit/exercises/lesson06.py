@@ -36,3 +36,18 @@ def perplexity_of(answer: Callable) -> str:
     assert np.isclose(alone, 1), f"of a single neighbour it is 1, not {alone:.3f}"
     assert np.isclose(answer(np.array([0.5, 0.25, 0.25])), 2**1.5), "the entropy there is 1.5 bits"
     return "Right. So the slider says how many neighbours, in effect, every point has."
+
+
+def evenness(answer: Callable) -> str:
+    """``evenness(points, area)``: Clark and Evans' ratio, without a correction at the border."""
+    grid = np.stack(np.meshgrid(np.arange(10.0), np.arange(10.0)), -1).reshape(-1, 2)
+    found = answer(grid, 100.0)
+    assert found is not None, "the function returns nothing yet"
+    assert np.isclose(found, 2), f"of a square grid of distance 1 it is 2, not {found:.3f}"
+    points = np.random.default_rng(6).uniform(size=(60, 2))
+    apart = np.linalg.norm(points[:, None] - points, axis=2)
+    np.fill_diagonal(apart, np.inf)
+    right = apart.min(1).mean() / (0.5 * np.sqrt(3 / 60))
+    found = answer(points, 3.0)
+    assert np.isclose(found, right), f"of 60 points on area 3 it is {right:.3f}, not {found:.3f}"
+    return "Right. clark_evans_ratio takes the area of the picture's own outline."

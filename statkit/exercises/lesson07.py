@@ -26,3 +26,15 @@ def paired_gain(answer: Callable) -> str:
     # Differences 5, 2, 2: variance 3 with n - 1, over 3 runs.
     assert abs(error - 1) < 1e-6, f"the standard error is 1, not {error:.3f}: n - 1, then / n"
     return "Right. The 95 % interval is this error times Student's t of n - 1 degrees of freedom."
+
+
+def sign_flip_p(answer: Callable) -> str:
+    """``sign_flip_p(differences)``: share of sign choices that reach the observed sum."""
+    found = answer(np.array([1.0, 2.0, 3.0]))
+    assert found is not None, "the function returns nothing yet"
+    assert np.isclose(found, 1 / 8), f"of three positive differences it is 1/8, not {found:.3f}"
+    found = answer(np.array([0.1, 0.2, -0.3]))
+    assert np.isclose(found, 5 / 8), (
+        f"of 0.1, 0.2 and -0.3 five of eight choices reach a sum of 0, 0.625, not {found:.3f}"
+    )
+    return "Right. It needs no assumption about the shape of the differences."

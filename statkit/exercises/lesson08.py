@@ -24,3 +24,18 @@ def epochs_for_same_steps(answer: Callable) -> str:
     assert abs(found - 160) < 1e-6, f"20 x 48 steps are 160 epochs of 6 steps, not {found}"
     assert abs(answer(20, 100, 10, 32) - 80) < 1e-6, "an epoch over 10 clips is one (small) step"
     return "Right. Here whole batches make it the ratio of the clips."
+
+
+def pseudo_labels(answer: Callable) -> str:
+    """``pseudo_labels(logits, share)``: the surest clips and the classes that they are given."""
+    logits = np.array([[9.0, 8.9, 8.8], [0.0, 3.0, 0.0], [2.0, 0.0, 0.0], [0.1, 0.0, 0.0]])
+    found = answer(logits, 0.5)
+    assert found is not None, "the function returns nothing yet"
+    clips, labels = found
+    assert list(clips) == [1, 2], (
+        f"clips 1 and 2 are the surest, not {list(clips)}: large logits alone are not sure answers"
+    )
+    assert list(labels) == [1, 0], f"they are named 1 and 0, not {list(labels)}"
+    return (
+        "Right. Sure answers may still be wrong: test on clips with labels before you trust them."
+    )

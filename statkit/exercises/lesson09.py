@@ -38,3 +38,19 @@ def bits_of_doubt(answer: Callable) -> str:
     assert np.isclose(sure, 0), "a network that is quite sure has no doubt: 0 * log 0 counts as 0"
     assert np.isclose(answer(np.array([0.5, 0.25, 0.25])), 1.5), "0.5, 0.25, 0.25 leave 1.5 bits"
     return "Right. Apply it to the answers on noise: little doubt does not mean knowledge."
+
+
+def calibration_error(answer: Callable) -> str:
+    """``calibration_error(sure, right, bins)``: the expected calibration error."""
+    sure, right = np.array([0.95, 0.95, 0.95, 0.95]), np.array([True, True, True, False])
+    found = answer(sure, right, 10)
+    assert found is not None, "the function returns nothing yet"
+    assert np.isclose(found, 0.2), f"95 % sure and 75 % right is an error of 0.2, not {found:.3f}"
+    draw = np.random.default_rng(9)
+    sure = np.append(draw.uniform(size=50), 1.0)
+    right = draw.uniform(size=51) < sure
+    places = np.minimum((sure * 5).astype(int), 4)
+    error = sum(abs((sure - right)[places == bin].sum()) for bin in range(5)) / 51
+    found = answer(sure, right, 5)
+    assert np.isclose(found, error), f"of 51 answers it is {error:.4f}, not {found:.4f}"
+    return "Right. A network that is sure of noise has a large one there."

@@ -122,8 +122,17 @@ def _finds_action(claim: Claim, runs: Runs) -> Estimate:
     return estimate(list(shares.values()))
 
 
+def _at_teacher_size(claim: Claim, runs: Runs) -> Estimate:
+    """Rows have variants at the teacher's size where the students' own size is smaller."""
+    settings = [json.loads(run.parameters).get("config", {}) for run in runs]
+    smaller = any(config.get("student_size") for config in settings)
+    rows = [claim.row, claim.baseline]
+    return gain(runs, *(rows if smaller else [row.removesuffix("_full") for row in rows]))
+
+
 TESTS = {
     "difference": _difference,
+    "at_teacher_size": _at_teacher_size,
     "from_random_weights": _from_random_weights,
     "gain_shrinks": _gain_shrinks,
     "equal_time": _equal_time,

@@ -32,13 +32,14 @@ from statkit.runtime.device import device_name, pick_device
 from statkit.runtime.distributed import barrier, broadcast_from_main
 from statkit.runtime.processes import is_main
 from statkit.runtime.progress import progress_bar
+from statkit.shipped import manifest, shipped_weights
 from statkit.teacher import Teacher
 from statkit.training import train_transfer
 
 from .measure import evaluate_row, measure, parameters_of, probe
 from .results import Result
 from .rows import ROWS, SCRATCH, Row
-from .runs import equation_4, power_of, recipe_of, result_name, run_name
+from .runs import equation_4, power_of, recipe_of, result_name, run_name, student_size
 from .settings import DEMO, ExperimentConfig
 from .targets import map_sizes, teacher_for
 
@@ -52,6 +53,8 @@ class Experiment:
         unlabelled: clips for the unlabelled stage (Section 3.3.1); the training clips when None.
         live_teacher: look at the HR frames of every batch anew, exactly, instead of keeping in
             half precision what the teacher says.
+        fresh: train every row, or find it trained here; otherwise a network that ships with the
+            kit (:mod:`statkit.shipped`) is taken where the name of the run is its name.
         device: see :func:`statkit.runtime.device.pick_device`.
         progress: whether to show bars.
     """
@@ -65,12 +68,13 @@ class Experiment:
         rows: Mapping[str, Row] | None = None,
         unlabelled: VideoDataset | None = None,
         live_teacher: bool = False,
+        fresh: bool = False,
         device: str = "auto",
         progress: bool = True,
     ):
         self.dataset, self.config, self.seed = dataset, config, seed
         self.rows = ROWS | dict(rows or {})
-        self.unlabelled, self.live_teacher = unlabelled, live_teacher
+        self.unlabelled, self.live_teacher, self.fresh = unlabelled, live_teacher, fresh
         self.device, self.progress = pick_device(device), progress
         self.split = dataset.split(config.split)
         self._networks: dict[str, STATNet] = {}
@@ -106,8 +110,9 @@ class Experiment:
         kind, frames, store = self.rows[row], self.config.frames, store or self.store
         if kind.input == "hr":
             return Source(store.hr, frames.hr_size)
-        enlarged = {"hr": frames.hr_size, "lr": frames.lr_size}
-        own = min(self.config.student_size or frames.hr_size, frames.hr_size)
+        height, width = frames.hr_size
+        enlarged = {"hr": (height, width), "half": (height // 2, width // 2), "lr": frames.lr_size}
+        own = student_size(self.config)
         size = enlarged.get(kind.size, own)
         if kind.input == "flow":
             return Source(self._flow, size)
@@ -120,14 +125,21 @@ class Experiment:
         return np.stack([flow_frames(clip) for clip in clips])
 
     def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
-        """The row's trained network in evaluation mode: trained now, or as kept."""
+        """The row's trained network in evaluation mode: as kept, as shipped, or trained now."""
         if row not in self._networks:
-            if not broadcast_from_main(self._weights(row).is_file()):
+            shipped = self._shipped(row)
+            if shipped is None and not broadcast_from_main(self._weights(row).is_file()):
                 with self._alone(row):
                     if not broadcast_from_main(self._weights(row).is_file()):
                         self._train(row, on_epoch)
             network = self.new_network(row).to(self.device)
-            state = torch.load(self._weights(row), map_location="cpu", weights_only=True)
+            if shipped is None:
+                state = torch.load(self._weights(row), map_location="cpu", weights_only=True)
+            else:
+                about = f"prec@1 {shipped['result']['prec1']:.1f} %; fresh=True trains one here"
+                print(f"{self.rows[row].title}: a network that ships with the kit ({about})")
+                state = shipped_weights(self._folder(row).name)
+                state = {name: torch.from_numpy(values) for name, values in state.items()}
             network.load_state_dict(state)
             self._networks[row] = network.eval()
         return self._networks[row]
@@ -155,15 +167,16 @@ class Experiment:
             self._folder(row) / result_name(self.config),
             self.rows[row].fused_rows or (row,),
         )
-        if not broadcast_from_main(file.is_file()):
+        shipped = None if file.name != "result.json" else self._shipped(row)
+        if shipped is None and not broadcast_from_main(file.is_file()):
             for part in parts:
                 self.network(part)
             if is_main():
-                runs = [json.loads(self._run_file(part).read_text()) for part in parts]
+                runs = [self._run(part) for part in parts]
                 text = json.dumps(asdict(measure(self, row, runs)), indent=1)
                 write_atomically(file, lambda path: path.write_text(text))
             barrier()
-        kept = Result(**json.loads(file.read_text()))
+        kept = Result(**(shipped["result"] if shipped else json.loads(file.read_text())))
         return replace(kept, parameters=parameters_of(self, row))
 
     def predict(self, row: str, clip: int) -> Prediction:
@@ -181,8 +194,8 @@ class Experiment:
         return predict_frames(self.network(row), frames, size, classes)
 
     def trained(self, row: str) -> bool:
-        """Whether the row's network is kept from an earlier run."""
-        return self._weights(row).is_file()
+        """Whether the row's network is kept from an earlier run, or ships with the kit."""
+        return self._weights(row).is_file() or self._shipped(row) is not None
 
     def teacher(self, row: str = "stat") -> Teacher:
         """The fixed teacher as a source of targets for a row, see
@@ -243,7 +256,7 @@ class Experiment:
     def history(self, row: str) -> list[dict[str, float]]:
         """Mean loss parts of every epoch of a row's training."""
         self.network(row)
-        return json.loads((self._run_file(row)).read_text())["history"]
+        return self._run(row)["history"]
 
     def new_network(self, row: str, *, pretrained: bool | str = False) -> STATNet:
         """The row's network before any training."""
@@ -274,6 +287,17 @@ class Experiment:
             live_teacher=self.live_teacher,
         )
         return cache_folder("runs", name)
+
+    def _shipped(self, row: str) -> dict | None:
+        """The manifest's entry of a network that is to be taken as it ships."""
+        if self.fresh or self._weights(row).is_file():
+            return None
+        return manifest().get(self._folder(row).name)
+
+    def _run(self, row: str) -> dict:
+        """Seconds, device and history of the row's training."""
+        file = self._run_file(row)
+        return json.loads(file.read_text()) if file.is_file() else manifest()[file.parent.name]
 
     def _run_file(self, row: str) -> Path:
         return self._folder(row) / "run.json"

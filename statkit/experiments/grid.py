@@ -63,9 +63,11 @@ TABLES = {
         (
             "student_native",
             "student_stem",
+            "student_half",
             "student",
             "student_full",
             "stat_stem",
+            "stat_half",
             "stat",
             "stat_full",
         ),
@@ -130,7 +132,9 @@ def plan(
                     epochs = max(1, round(config.recipe.epochs / min(1, fewer)))
                     one = replace(one, student_epochs=epochs)
                 settings.append(one)
-        jobs += [Job(name, tuple(settings), tuple(rows) or table.rows, seed) for seed in seeds]
+        # At the teacher's size already, "student_full" is "student" once more.
+        own = [r for r in table.rows if config.student_size or ROWS[r].size != "hr"]
+        jobs += [Job(name, tuple(settings), tuple(rows or own), seed) for seed in seeds]
     return jobs
 
 
@@ -147,9 +151,8 @@ def run_job(
     if threads:
         torch.set_num_threads(threads)
     for config in job.settings:
-        experiment = Experiment(
-            dataset, config, job.seed, unlabelled=unlabelled, device=device, progress=progress
-        )
+        about = {"unlabelled": unlabelled, "device": device, "progress": progress}
+        experiment = Experiment(dataset, config, job.seed, fresh=True, **about)
         for row in job.rows:
             yield replace(experiment.result(row), table=job.table)
 

@@ -151,11 +151,20 @@ def read_results(path: Path) -> list[Result]:
         ]
 
 
+def comparable(runs: Iterable[Result]) -> list[Result]:
+    """Runs of one data set whose students saw frames of one size: of each table, those at the
+    teacher's size where it has any; the others were made before that was the default."""
+    runs = list(runs)
+    own = [json.loads(run.parameters).get("config", {}).get("student_size") for run in runs]
+    full = {run.table for run, size in zip(runs, own, strict=True) if size is None}
+    return [r for r, size in zip(runs, own, strict=True) if size is None or r.table not in full]
+
+
 def published_runs(dataset: str, table: str) -> list[Result]:
     """The committed runs of a table on the data set of this name; none if there are none."""
     runs = []
     for file in sorted(SHIPPED.glob("*.csv")):
-        runs += read_results(file)
+        runs += comparable(read_results(file))
     return [
         run
         for run in runs

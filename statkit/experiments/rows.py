@@ -32,7 +32,7 @@ class Row:
         power, distance: of the attention maps (Equation 1) and between them (Equation 2); as the
             setting's reading says when None.
         size: what LR frames are enlarged to: None, as the setting says; "hr", the teacher's size;
-            "lr", not at all.
+            "half", half of it; "lr", not at all.
         small_stem: no striding before the first block.
         fused_rows: rows whose class probabilities are averaged; nothing is trained.
     """
@@ -111,6 +111,9 @@ ROWS = {
     "student_native": Row("Student, 12x16 as it is", size="lr"),
     "student_stem": Row("Student, 12x16, small stem", size="lr", small_stem=True),
     "stat_stem": Row("SAT+TAT, 12x16, small stem", THIRDS, size="lr", small_stem=True),
+    "student_half": Row("Student, enlarged to half of HR", size="half"),
+    "stat_half": Row("SAT+TAT, enlarged to half of HR", THIRDS, size="half"),
+    # The same as "student" and "stat" where the setting has no student size of its own.
     "student_full": Row("Student, enlarged to HR", size="hr"),
     "stat_full": Row("SAT+TAT, enlarged to HR", THIRDS, size="hr"),
     # Two streams (Table 4).

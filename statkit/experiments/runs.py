@@ -45,6 +45,11 @@ def recipe_of(row: Row, config: ExperimentConfig) -> Recipe:
     return replace(recipe, epochs=epochs)
 
 
+def student_size(config: ExperimentConfig) -> tuple[int, int]:
+    """What LR frames are enlarged to, at most the teacher's size."""
+    return min(config.student_size or config.frames.hr_size, config.frames.hr_size)
+
+
 def power_of(row: Row, config: ExperimentConfig) -> int:
     """p of Equation 1: the row's, or as the setting reads the paper."""
     return row.power or config.choices.power
@@ -89,6 +94,8 @@ def run_name(
     if first.input == "hr" or not first.labelled:  # labels kept back change nothing for them
         made.pop("labelled")
         made.pop("student_epochs")
+    # None and the teacher's size, or a larger one, are the same training.
+    made["student_size"] = student_size(config)
     if first.input == "hr":
         made.pop("student_size")
         made["frames"] = config.frames.hr_side()

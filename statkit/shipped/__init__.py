@@ -1,5 +1,52 @@
-"""Runs that come with the kit as package data: CSV files with one line per run."""
+"""What comes with the kit as package data: runs (CSV files with one line per run), and trained
+networks with a manifest, so that a lesson shows them at once."""
 
+import hashlib
+import json
+from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 SHIPPED = Path(__file__).parent
+MANIFEST = SHIPPED / "networks.json"
+
+
+@cache
+def manifest() -> dict[str, dict]:
+    """The networks that ship, by the name of their run
+    (:func:`statkit.experiments.runs.run_name`): settings, seed, data fingerprint, result, history
+    of the training, revision and command that made them, and the sha256 of their file."""
+    return json.loads(MANIFEST.read_text()) if MANIFEST.is_file() else {}
+
+
+def shipped_weights(name: str) -> dict[str, np.ndarray]:
+    """The state of a network that ships, by parameter: float32, or int64 for counters.
+
+    Raises:
+        ValueError: the file is not the one that the manifest describes.
+    """
+    file = SHIPPED / f"{name}.npz"
+    if hashlib.sha256(file.read_bytes()).hexdigest() != manifest()[name]["sha256"]:
+        raise ValueError(f"{file} is damaged: install the kit again, or train with fresh=True")
+    with np.load(file) as state:
+        return {key: unpack(state[key]) for key in state.files}
+
+
+def pack(values: np.ndarray) -> np.ndarray:
+    """A parameter as it is stored. Of a matrix or kernel, float16 rounded to 8 bits after the
+    leading one: finer than bfloat16, in which networks run where a processor has it. The high and
+    low bytes apart, uint8 ``[2, *shape]``, take less room in a compressed file."""
+    if values.ndim < 2:
+        return values
+    bits = values.astype(np.float16).view(np.uint16)
+    rounded = (bits.astype(np.uint32) + 2) // 4 * 4
+    return np.stack([rounded >> 8, rounded & 255]).astype(np.uint8)
+
+
+def unpack(stored: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`pack`, as float32."""
+    if stored.dtype != np.uint8:
+        return stored
+    bits = stored.astype(np.uint16)
+    return (bits[0] << 8 | bits[1]).view(np.float16).astype(np.float32)

@@ -1,0 +1,80 @@
+"""A prediction before a measurement: a choice that is kept, and shown beside what was measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from html import escape
+
+import ipywidgets
+from IPython.display import display
+
+from statkit.runtime.cache import cache_folder, write_atomically
+from statkit.runtime.progress import HEADLESS
+
+from .explorer import with_words
+
+
+class Guess:
+    """What a reader expects. ``said`` is the option chosen, None before; it is kept under
+    ``name``, so that the notebook shows it again another day."""
+
+    def __init__(self, name: str, question: str, options: Sequence[str]):
+        self.question, self.options = question, tuple(options)
+        self._file = cache_folder("predictions") / f"{name}.txt"
+        kept = None
+        if self._file.is_file() and not os.environ.get(HEADLESS):
+            kept = self._file.read_text(encoding="utf-8")
+        self.buttons = ipywidgets.ToggleButtons(
+            options=self.options,
+            value=kept if kept in self.options else None,
+            style={"button_width": "auto"},
+        )
+        self.buttons.add_class("statkit-predict")
+        self.buttons.observe(self._keep, "value")
+
+    @property
+    def said(self) -> str | None:
+        return self.buttons.value
+
+    def measured(self, answer: str, words: str = "") -> ipywidgets.HTML:
+        """Show the prediction beside the measured answer, now and whenever it changes.
+
+        Args:
+            answer: one of the options.
+            words: the measured numbers.
+
+        Raises:
+            ValueError: the answer is none of the options.
+        """
+        if answer not in self.options:
+            raise ValueError(f"the measured answer {answer!r} is none of {self.options}")
+        box = ipywidgets.HTML()
+
+        def tell(_change=None) -> None:
+            said = "nothing yet" if self.said is None else self.said
+            sign = " ✓" if said == answer else ""
+            parts = (f"You predicted: <b>{escape(said)}</b>{sign}", f"<b>{escape(answer)}</b>")
+            box.value = f"{parts[0]}. Measured: {parts[1]}. {escape(words)}"
+
+        self.buttons.observe(tell, "value")
+        tell()
+        display(with_words(box, f"Measured: {answer}. {words}"), raw=True)
+        return box
+
+    def _keep(self, change) -> None:
+        if change.new is not None and not os.environ.get(HEADLESS):
+            write_atomically(self._file, lambda f: f.write_text(change.new, encoding="utf-8"))
+
+
+def predict(name: str, question: str, options: Sequence[str]) -> Guess:
+    """Ask before the measurement is shown.
+
+    Args:
+        name: of the prediction, unique among all lessons.
+        options: the answers to choose from; one of them is what :meth:`Guess.measured` gets.
+    """
+    guess = Guess(name, question, options)
+    box = ipywidgets.VBox([ipywidgets.HTML(f"<b>Predict:</b> {escape(question)}"), guess.buttons])
+    display(with_words(box, f"Predict: {question} {' / '.join(options)}"), raw=True)
+    return guess

@@ -1,0 +1,63 @@
+"""The networks that ship: they fit the code and the settings of today, and a lesson takes them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ship import ROOM, name_now, outputs_now, settings_of
+
+from data_prep.demo import VERSION
+from statkit import shipped
+from statkit.experiments import Experiment
+from statkit.shipped import SHIPPED, manifest, pack, shipped_weights, unpack
+
+STALE = "the networks that ship are stale: train their rows, then python -m tests.ship"
+
+
+@pytest.mark.parametrize("name", list(manifest()))
+def test_names_and_outputs_are_those_of_today(name):
+    entry = manifest()[name]
+    assert entry["data"] == f"demo-v{VERSION}" and name_now(entry) == name, STALE
+    outputs = outputs_now(entry, shipped_weights(name))
+    assert outputs == pytest.approx(np.array(entry["outputs"]), abs=2e-3), STALE
+    assert abs(entry["result"]["prec1"] - entry["prec1_before_rounding"]) < 1
+    assert len(entry["history"]) == entry["result"]["epochs"]
+    assert entry["revision"] and entry["command"].startswith("statkit ")
+
+
+def test_the_teacher_and_the_rows_of_table_3_ship_and_are_small():
+    rows = {entry["row"] for entry in manifest().values() if entry["lr_size"] == [12, 16]}
+    assert {"teacher", "student", "sat", "tat", "stat"} <= rows
+    files = {file.stem: file.stat().st_size for file in SHIPPED.glob("*.npz")}
+    assert files.keys() == manifest().keys() and sum(files.values()) < ROOM
+
+
+def test_rounding_keeps_eight_bits(rng):
+    values = rng.normal(size=(40, 50)).astype(np.float32)
+    assert np.abs(unpack(pack(values)) / values - 1).max() < 2**-8
+    assert pack(values[0]) is not None and np.array_equal(unpack(pack(values[0])), values[0])
+
+
+def test_an_experiment_takes_what_ships_and_says_so(dataset, monkeypatch, capsys):
+    name, entry = next((n, e) for n, e in manifest().items() if e["row"] == "teacher")
+    demo = replace(dataset, fingerprint=entry["data_fingerprint"])
+    experiment = Experiment(demo, settings_of(entry), entry["seed"], progress=False)
+    assert experiment.trained("teacher")
+    network = experiment.network("teacher")
+    assert "a network that ships with the kit" in capsys.readouterr().out
+    assert np.array_equal(network.head.weight.detach(), shipped_weights(name)["head.weight"])
+    assert experiment.result("teacher").prec1 == entry["result"]["prec1"]
+    assert experiment.history("teacher") == entry["history"]
+    fresh = Experiment(demo, settings_of(entry), entry["seed"], fresh=True, progress=False)
+    other = Experiment(demo, settings_of(entry), entry["seed"] + 1, progress=False)
+    assert not fresh.trained("teacher") and not other.trained("teacher")
+
+
+def test_a_damaged_file_is_told(tmp_path, monkeypatch):
+    name = next(iter(manifest()))
+    data = bytearray((SHIPPED / f"{name}.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / f"{name}.npz").write_bytes(data)
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
+    with pytest.raises(ValueError, match="damaged"):
+        shipped_weights(name)
