@@ -69,7 +69,8 @@ def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnCli
         )
     frames = _at_most(frames, TALLEST)
     hr, lr = both_sides(frames, settings, path.name)
-    seconds = f", {found.num_frames / found.fps:.1f} s" if found.fps else ""
+    told = 0 < found.fps < 500  # a browser's film has no rate; its file then says 1000
+    seconds = f", {found.num_frames / found.fps:.1f} s" if told else ""
     plural = "s" if found.num_frames > 1 else ""
     info = f"{found.num_frames} frame{plural}{seconds}, {found.height}×{found.width}"
     return OwnClip(path.name, frames, hr, lr, info)

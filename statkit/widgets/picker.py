@@ -1,4 +1,5 @@
-"""A control that chooses a video file: uploaded in the browser, or named by its path."""
+"""A control that chooses a video: a file uploaded in the browser or named by its path, or three
+seconds from the browser's camera."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ SUFFIXES = ",".join(sorted(VIDEO_SUFFIXES))
 
 
 class FileButton(anywidget.AnyWidget):
-    """Chooses a file in the browser and calls ``received(name, size, content)``; the content is
-    None of a file above ``limit``, which was not sent. The browser's half is ``upload.js``."""
+    """Chooses a file or films, and calls ``received(name, size, content)``; the content is None of
+    a file above ``limit``, which was not sent. The browser's half is ``upload.js``."""
 
     _esm = Path(__file__).with_name("upload.js")
     accept = traitlets.Unicode(SUFFIXES).tag(sync=True)
@@ -63,7 +64,7 @@ class PickerBox(ipywidgets.VBox):
             layout={"width": "28em"},
         )
         self.words = ipywidgets.HTML()
-        row = ipywidgets.HBox([self.upload, self.path])
+        row = ipywidgets.HBox([self.upload, self.path], layout={"flex_flow": "row wrap"})
         super().__init__([row, self.words], layout=WHOLE_ROW)
         self._take(lambda: clip)
         self.path.observe(self._named, "value")
@@ -94,7 +95,7 @@ class PickerBox(ipywidgets.VBox):
             clip = read()
         except Exception as error:  # the kernel lives on and the reader is told
             told = escape(str(error) or type(error).__name__)
-            self.words.value = f'<p class="{ERROR_CLASS}" style="color:#b00">{told}</p>'
+            self.words.value = f'<p class="{ERROR_CLASS}">{told}</p>'
             if os.environ.get(HEADLESS):
                 raise
             return

@@ -3,7 +3,7 @@
 const STYLE = `
 .statkit-picture img { max-width: 100%; height: auto; object-fit: contain; object-position: left;
   max-height: max(24rem, calc(100vh - 17rem)); }
-.statkit-picture pre { color: var(--jp-error-color1, #b00); white-space: pre-wrap; }
+[class$="widget-error"] { color: var(--jp-error-color1, #b00); white-space: pre-wrap; }
 .jp-OutputArea-child:has(.statkit-picture img[src]) + .jp-OutputArea-child:has(.jp-RenderedImage) {
   display: none; }`;
 
