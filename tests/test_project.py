@@ -150,6 +150,26 @@ def test_notebooks_are_clean(path):
         assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(nodes))
 
 
+def is_machinery(cell):
+    """Whether a code cell is nothing but the guard, imports, or the saving of figures."""
+    lines = ast.parse("".join(cell["source"])).body
+    if "guard" in cell["metadata"].get("tags", []):
+        return True
+    if all(isinstance(line, ast.Import | ast.ImportFrom) for line in lines):
+        return True
+    calls = [ast.unparse(line.value) for line in lines if isinstance(line, ast.Expr)]
+    plain = all(isinstance(line, ast.Assign | ast.Expr) for line in lines)
+    saving = re.compile(r"(save_figure|save|\w+\.save|versions)\(")
+    return bool(plain and calls and all(saving.match(call) for call in calls))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_machinery_is_folded_and_nothing_else(path):
+    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    folded = [c["metadata"].get("jupyter", {}).get("source_hidden", False) for c in cells]
+    assert folded == [is_machinery(cell) for cell in cells]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_every_control_is_a_parameter_of_its_name(path):
     cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
