@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from jupyterlab.labapp import LabApp
+from jupyterlab_server.settings_utils import get_settings
 
 from statkit.cli.commands import _parser, main
 from statkit.gallery.runner import notebook_parameters
@@ -239,14 +240,14 @@ def test_a_copied_environment_is_made_anew_and_one_in_place_stays(tmp_path, monk
     assert not script.VENV.exists() and (tmp_path / "here" / ".venv").is_dir()
 
 
-def test_jupyter_starts_without_asking_about_its_news(tmp_path, monkeypatch):
-    for name in ("CONFIG", "DATA", "RUNTIME"):
-        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / name))
-    words = run_script().COMMANDS["lab"]
-    lab = LabApp()
-    lab.load_config_environ()
-    lab.parse_command_line([word for word in words[2:] if word.startswith("--")])
-    assert words[:2] == ["-m", "jupyterlab"] and lab.news_url is None
+def test_jupyter_does_not_ask_about_its_news(tmp_path):
+    script, lab = run_script(), LabApp()
+    place = script.LAB_DEFAULTS.relative_to(script.VENV)
+    assert Path(sys.prefix) / place.parent == Path(lab.app_settings_dir)
+    (tmp_path / place.name).write_text(json.dumps(script.NO_NEWS))
+    [plugin] = script.NO_NEWS
+    about, _ = get_settings(str(tmp_path), lab.schemas_dir, str(tmp_path), plugin)
+    assert about["schema"]["properties"]["fetchNews"]["default"] == "false"
 
 
 def test_the_run_script_helps_without_setting_up():
