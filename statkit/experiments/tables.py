@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ def lines_of(
             resolution, labelled = place
             lines.append(
                 Line(
-                    TITLES[row],
+                    TITLES.get(row) or json.loads(runs[0].parameters)["row"]["title"],
                     resolution + (f", {labelled} labels a class" if labelled else ""),
                     estimate([run.prec1 for run in runs]),
                     float(np.mean([run.prec5 for run in runs])),

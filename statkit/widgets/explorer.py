@@ -88,6 +88,10 @@ class Explorer:
             raise ValueError("explore(...) was not told how to save: give it save=...")
         return self._save(self, name, **options)
 
+    def redraw(self) -> None:
+        """Draw again with the same values, because what is drawn has changed."""
+        self._changed(None)
+
     def close(self, successor: Explorer | None = None) -> None:
         """Close the picture and the controls, but for those that the successor shows too."""
         for widget in (self.box, *self.box.children):

@@ -6,20 +6,22 @@ Stopping keeps what was learnt: training writes a checkpoint after every epoch a
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from threading import Event
+from html import escape
+from threading import Event, Thread
 
 import ipywidgets
 from IPython.display import display
 from matplotlib.figure import Figure
+from nbconvert.filters import markdown2html
 
 from statkit.experiments.experiment import Experiment
-from statkit.experiments.rows import ROWS, TITLES
 from statkit.plots.curves import draw_curves
 from statkit.runtime.progress import HEADLESS
 
-from .explorer import with_words
+from .controls import Control
+from .explorer import Explorer, with_words
 from .picture import Picture
 
 
@@ -46,10 +48,7 @@ def train_and_watch(experiment: Experiment, rows: Sequence[str]) -> Figure:
     panel = TrainingPanel(experiment, rows)
     panel.show()
     try:
-        for row in rows:
-            if not experiment.trained(row):
-                experiment.network(row, on_epoch=partial(panel.on_epoch, row))
-            panel.update(row, experiment.history(row))
+        panel.train()
     except KeyboardInterrupt:
         raise Stopped(f"Interrupted. {panel.KEPT}") from None
     finally:
@@ -63,7 +62,9 @@ class TrainingPanel:
     KEPT = "Whole epochs are kept: run this cell again to go on from there."
 
     def __init__(self, experiment: Experiment, rows: Sequence[str]):
-        longest = max(ROWS[row].epoch_factor for row in rows)
+        self.experiment, self.rows = experiment, tuple(rows)
+        self.titles = {name: row.title for name, row in experiment.rows.items()}
+        longest = max(experiment.rows[row].epoch_factor for row in rows)
         config = experiment.config
         epochs = max(config.recipe.epochs, config.student_epochs or 0)
         self.epochs = max(1, round(longest * epochs))
@@ -82,7 +83,15 @@ class TrainingPanel:
         self._still = None  # outside Jupyter there is none
 
     def figure(self) -> Figure:
-        return draw_curves(self.histories, TITLES, epochs=self.epochs, generated=self.generated)
+        about = {"epochs": self.epochs, "generated": self.generated}
+        return draw_curves(self.histories, self.titles, **about)
+
+    def train(self) -> None:
+        """Train those rows that are not trained yet; Stopped if the button was pressed."""
+        for row in self.rows:
+            if not self.experiment.trained(row):
+                self.experiment.network(row, on_epoch=partial(self.on_epoch, row))
+            self.update(row, self.experiment.history(row))
 
     def show(self) -> None:
         """Display button and curves in the current cell."""
@@ -97,13 +106,14 @@ class TrainingPanel:
     def update(self, row: str, history: Sequence[Mapping[str, float]]) -> None:
         """Show these epochs of a row."""
         self.histories[row] = list(history)
-        self.picture.show(self.figure())
+        with Explorer._drawing:
+            self.picture.show(self.figure())
 
     def on_epoch(self, row: str, epoch: int, means: Mapping[str, float]) -> None:
         """One more epoch of a row; raises Stopped if the button was pressed."""
         self.update(row, [*self.histories.get(row, []), means])
         if self.stop.is_set():
-            raise Stopped(f"Stopped {TITLES[row]} after epoch {epoch + 1}. {self.KEPT}")
+            raise Stopped(f"Stopped {self.titles[row]} after epoch {epoch + 1}. {self.KEPT}")
 
     def close(self) -> None:
         """Take the button away; viewers without a kernel get the last curves."""
@@ -114,3 +124,82 @@ class TrainingPanel:
     def _asked(self) -> None:
         self.stop.set()
         self.button.description, self.button.disabled = "Stopping ...", True
+
+
+class OwnRow:
+    """A button that trains rows with the values that the reader has chosen, and curves under it.
+
+    The training runs beside the kernel's work, so that its stop button is heard; whole epochs and
+    finished networks are kept, under the values that they were trained with.
+
+    Args:
+        prepare: called with the values of the controls; the experiment that has the rows.
+        rows: names of the rows to train.
+        then: called with the experiment when they are trained.
+        controls: by name; none where ``prepare`` reads an explorer's.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[..., Experiment],
+        rows: Sequence[str],
+        then: Callable[[Experiment], object] | None = None,
+        **controls: Control,
+    ):
+        self.prepare, self.rows, self.then = prepare, tuple(rows), then
+        self.experiment: Experiment | None = None
+        self.controls = {name: control.widget() for name, control in controls.items()}
+        self.button = ipywidgets.Button(description="Train with these values", icon="play")
+        self.button.layout.width = "16em"
+        self.button.add_class("statkit-train")
+        self.button.on_click(lambda _button: Thread(target=self.run, daemon=True).start())
+        self.words, self.curves = ipywidgets.HTML(), ipywidgets.VBox()
+        line = ipywidgets.HBox([self.button, self.words])
+        self.box = ipywidgets.VBox([*self.controls.values(), line, self.curves])
+
+    def show(self, *, train: bool = False) -> OwnRow:
+        """Display the button in the current cell; with ``train``, press it and wait for the end."""
+        display(with_words(self.box, "A button that trains, live in Jupyter."), raw=True)
+        if train:
+            self.run()
+        return self
+
+    def run(self) -> None:
+        """Train the rows, or find them trained."""
+        self.button.disabled, panel = True, None
+        try:
+            experiment = self.prepare(**{n: control.value for n, control in self.controls.items()})
+            panel = TrainingPanel(experiment, self.rows)
+            self.curves.children = [panel.button, panel.picture]
+            self.words.value = "The training has begun."
+            panel.train()
+            found = [(panel.titles[row], experiment.result(row).prec1) for row in self.rows]
+            self.experiment = experiment
+            if self.then:
+                self.then(experiment)
+            self.words.value = "; ".join(f"{escape(t)}: prec@1 {prec1:.1f} %" for t, prec1 in found)
+        except Stopped as stopped:
+            self.words.value = escape(str(stopped).replace("run this cell", "press the button"))
+        except Exception as error:  # of a thread, nobody would hear
+            self.words.value = f"The training failed: {escape(str(error))}"
+            if os.environ.get(HEADLESS):
+                raise
+        finally:
+            self.button.disabled = False
+            if panel:
+                panel.close()
+
+
+class LiveTable(ipywidgets.HTML):
+    """A Markdown table that can be brought up to date; ``text_of`` returns it as it is now."""
+
+    def __init__(self, text_of: Callable[[], str]):
+        super().__init__()
+        self.text_of = text_of
+        self.refresh()
+
+    def refresh(self) -> None:
+        self.value = markdown2html(self.text_of())
+
+    def _repr_mimebundle_(self, **options) -> dict:
+        return {**super()._repr_mimebundle_(**options), "text/html": self.value}
