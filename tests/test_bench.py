@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.__main__ import main
+from benchmarks.costs import draw_costs
 from benchmarks.measure import Comparison, Missing, build_peers, paired, take_turns
 from benchmarks.start import _cells
 from benchmarks.steps import _plain_step
@@ -24,7 +25,6 @@ from statkit.data.frames import FrameSettings
 from statkit.data.stored import Source, store_frames
 from statkit.experiments import Experiment
 from statkit.experiments.settings import ExperimentConfig
-from statkit.plots.costs import draw_costs
 from statkit.recipes import RECIPES
 from statkit.sampling import train_batches
 from statkit.teacher import LiveTeacher

@@ -11,10 +11,10 @@ from pathlib import Path
 from statkit.experiments import Experiment
 from statkit.gallery import save_figure
 from statkit.gallery.save import save_text
-from statkit.plots.costs import draw_costs
 from statkit.runtime.cache import write_atomically
 from statkit.runtime.device import device_name
 
+from .costs import draw_costs
 from .growth import bench_growth
 from .measure import Comparison, Line, Missing
 from .pictures import bench_lowres, bench_maps, bench_reading

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from .style import INK, MUTED, attach, new_figure
+from statkit.plots.style import INK, MUTED, attach, new_figure
 
 MET, MISSED, FREE = "#0072B2", "#D55E00", "#777777"
 MARKS = {True: ("o", MET), False: ("X", MISSED), None: ("o", FREE)}
