@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from statkit.data.clips import DatasetError, Split
-from statkit.video.film import VIDEO_SUFFIXES
+from statkit.video import VIDEO_SUFFIXES
 
 from .archives import is_archive
 from .lists import Match, SplitLists, match, read_lists, stem_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from statkit.data.clips import DatasetError
-from statkit.video.film import VIDEO_SUFFIXES
+from statkit.video import VIDEO_SUFFIXES
 
 UCF_LIST = re.compile(r"(train|test)list0?(\d+)\.txt$")
 HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt$")

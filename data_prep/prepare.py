@@ -164,7 +164,8 @@ class _Preparation:
         most, asked = 1, self.settings.frames_per_clip
         what = "count" if self.all_frames else "promise"
         jobs = ((i, (what, str(self.root / c.name))) for i, c in self._readable())
-        for _, frames, _ in read_all(jobs, workers=self.how.workers, limit=self.how.limit):
+        how = {"workers": self.how.workers, "limit": self.how.limit}
+        for _, frames, _ in read_all(jobs, **how, report=self.out / "report.txt"):
             most = max(most, frames or 1)
             if most >= asked and not self.all_frames:
                 return asked
@@ -201,7 +202,8 @@ class _Preparation:
             )
         settings = asdict(self.settings)
         jobs = ((row, ("read", str(self.root / c.name), c.name, settings)) for row, c in todo)
-        results = read_all(jobs, workers=self.how.workers, limit=self.how.limit, dask=self.how.dask)
+        how = {"workers": self.how.workers, "limit": self.how.limit, "dask": self.how.dask}
+        results = read_all(jobs, **how, report=self.out / "report.txt")
         for row, result, reason in progress_bar(
             results,
             label=f"clips of {self.out.name}",
@@ -231,12 +233,19 @@ class _Preparation:
         lines = []
         for row, clip in enumerate(self.clips):
             result = draft.done[row]["result"]
+<<<<<<< HEAD
             line = {"clip": clip.name, "label": clip.label, "note": result.get("note", "")}
             line |= {"group": clip.group, "status": LEFT_OUT, "sha256": digests.get(clip.name, "")}
             if not self.labelled:
                 line["label"] = "unlabelled"
+=======
+            note = result.get("note") or result.get("remark", "")
+            line = {"clip": name, "label": self._label(name), "note": note}
+            line["group"] = group_of(name) if self.kind != "unlabelled" else ""
+            line["status"] = LEFT_OUT
+>>>>>>> 2ab39e1 (Decoding workers answer in plain data, and their own faults stop the run; one stream, square pixels and stills are read alike everywhere; stored frames are read by PyAV)
             if row in final:
-                line["status"] = DAMAGED if line["note"] else OK
+                line["status"] = DAMAGED if result["note"] else OK
                 line |= {"row": final[row]} | {key: result[key] for key in FOUND}
                 parts = zip(splits, roles[clip.name], strict=True)
                 line |= {f"split{n}": role for n, role in parts}
@@ -270,6 +279,7 @@ class _Preparation:
         trust(self.out, card)
         self.contents.save()
         shutil.rmtree(draft.folder)
+        (self.out / "report.txt").unlink(missing_ok=True)  # of an earlier run that failed
         print(on_screen(read), end="", flush=True)
 
     def _as_it_was(self, plan: str) -> Path:

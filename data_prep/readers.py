@@ -1,16 +1,20 @@
 """Many files read side by side, each in a process that may crash, hang or be killed.
 
-A decoder is a large program in C that is fed whatever lies in a folder. It runs in processes of
-its own (:mod:`data_prep.worker`); one that shows no sign of life is ended, and its file is recorded
-as unreadable.
+A decoder is a large program in C that reads whatever lies in a folder. It runs in processes of its
+own (:mod:`data_prep.worker`). A process that shows no sign of life is ended, and its file is
+recorded as unreadable. A hostile file can take such a process over. Therefore its answers are plain
+data of the kind and size that was asked for, or they are refused. An error of the kit itself is no
+property of a file: it ends the run (:class:`DecodingFault`).
 """
 
 from __future__ import annotations
 
+import math
 import os
-import pickle
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
@@ -18,11 +22,39 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
+from statkit.errors import StatkitError
+from statkit.runtime.cache import cache_folder
 from statkit.runtime.processes import cores, dask_executor
 from statkit.video import VideoError
 
+from .worker import exactly, receive, send
+
 LIMIT = 8.0  # seconds without a decoded frame; a file gets two tries
 SCRIPT = Path(__file__).with_name("worker.py")
+TEXTS = {"note": str, "remark": str}
+# What the result of a job is made of; a number is finite and not negative.
+RESULTS = {
+    "promise": int,
+    "count": int,
+    "probe": TEXTS | {"num_frames": int, "fps": float, "height": int, "width": int},
+    "read": TEXTS
+    | {"frames": int, "fps": float, "height": int, "width": int}
+    | {"bytes": int, "sha256": str, "pixels": str},
+}
+
+
+class DecodingFault(StatkitError):
+    """The kit failed while it read a file, and the file is not the reason.
+
+    Attributes:
+        traceback: of the worker process.
+    """
+
+    def __init__(self, message: str, traceback: str = ""):
+        super().__init__(message)
+        self.traceback = traceback
 
 
 class Reader:
@@ -40,8 +72,14 @@ class Reader:
     def ask(self, *job):
         """Send a job of :data:`data_prep.worker.JOBS` and wait for its result.
 
+        Returns:
+            What :data:`RESULTS` says, checked; for "read" also uint8 arrays ``hr`` and ``lr`` of
+            the shapes that the job's settings give.
+
         Raises:
-            VideoError: the file cannot be read, or reading it crashed or hung twice.
+            VideoError: the file cannot be read, or reading it crashed or hung twice, or the
+                process twice gave an answer that is not allowed.
+            DecodingFault: the kit failed, not the file.
         """
         for _ in range(2):  # a process can also be lost to a machine that is short of memory
             try:
@@ -62,15 +100,17 @@ class Reader:
     def _ask(self, job):
         process = self._process or self._start()
         try:
-            pickle.dump(job, process.stdin, protocol=5)
-            process.stdin.flush()
+            send(process.stdin, job)
             while True:
-                kind, value = self._answer()
+                kind, value = self._answer(job)
                 if kind == "done":
                     return value
                 if kind == "failed":
                     raise VideoError(value)
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
+                if kind == "fault":
+                    path, error = job[1], value["error"]
+                    raise DecodingFault(f"the kit failed at {path}: {error}", value["traceback"])
+        except (OSError, EOFError, _Refused) as error:
             process.kill()
             code, self._process = process.wait(), None
             for pipe in (process.stdin, process.stdout):
@@ -78,14 +118,30 @@ class Reader:
                     pipe.close()
             if self._hung:
                 raise _Lost(f"reading hangs: no frame in {self.limit:g} seconds") from error
-            raise _Lost(f"reading it crashes the decoder (exit status {code})") from error
+            if isinstance(error, _Refused):
+                raise _Lost(f"reading it makes the decoder answer falsely ({error})") from error
+            if 0 <= code < 128:  # not a crash: the program ended by itself
+                told = f"the decoding process ended at {job[1]} ({_ended(code)})"
+                raise DecodingFault(told) from error
+            raise _Lost(f"reading it crashes the decoder ({_ended(code)})") from error
 
-    def _answer(self):
+    def _answer(self, job) -> tuple:
+        """The next message, checked, and the frames behind it."""
         watch = threading.Timer(self.limit, self._give_up, [self._process])
         watch.daemon = True
         watch.start()
         try:
-            return pickle.load(self._process.stdout)
+            answers = self._process.stdout
+            try:
+                kind, value = receive(answers)
+                value = _checked(job[0], kind, value)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise _Refused(str(error)) from error
+            if kind == "done" and job[0] == "read":
+                for side, shape in _shapes(job[3]).items():
+                    data = exactly(answers, math.prod(shape))
+                    value[side] = np.frombuffer(data, np.uint8).reshape(shape)
+            return kind, value
         finally:
             watch.cancel()
 
@@ -97,18 +153,66 @@ class Reader:
         here = str(SCRIPT.parent.parent)
         path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        process = subprocess.Popen(
-            [sys.executable, str(SCRIPT)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | threads | {"PYTHONPATH": path},
-        )
-        with suppress(EOFError, pickle.UnpicklingError):
-            if pickle.load(process.stdout)[0] == "ready":
-                self._process, self._hung = process, False
-                return process
-        raise RuntimeError(f"{sys.executable} {SCRIPT} does not start; run it to see why")
+        with tempfile.TemporaryFile() as words:
+            process = subprocess.Popen(
+                [sys.executable, str(SCRIPT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=words,
+                env=os.environ | threads | {"PYTHONPATH": path},
+            )
+            with suppress(EOFError, ValueError):
+                if receive(process.stdout) == ["ready", None]:
+                    self._process, self._hung = process, False
+                    return process
+            process.kill()
+            process.wait()
+            words.seek(0)
+            told = words.read()[-50_000:].decode(errors="replace")
+        last = (told.strip().splitlines() or [f"no words, {_ended(process.returncode)}"])[-1]
+        raise DecodingFault(f"the decoding process {SCRIPT} does not start: {last}", told)
+
+
+def _checked(what: str, kind: object, value: object):
+    """The value of a message, if it is one that a worker may send while it does a job.
+
+    Raises:
+        ValueError: it is not.
+    """
+    kinds = {"alive": type(None), "failed": str, "done": RESULTS[what]}
+    kinds["fault"] = {"error": str, "traceback": str}
+    if kind not in kinds:
+        raise ValueError(f"a message {kind!r:.40}")
+    parts = kinds[kind]
+    one = not isinstance(parts, dict)
+    given, parts = ({"": value}, {"": parts}) if one else (value, parts)
+    if type(given) is not dict or given.keys() != parts.keys():
+        raise ValueError(f"{kind}: not the parts that were asked for")
+    for name, part in parts.items():
+        found = given[name]
+        number = type(found) in (int, float)
+        if type(found) is not part or (number and not 0 <= found < 1 << 53):
+            raise ValueError(f"{kind}: {name or 'the value'} is not allowed")
+    return value
+
+
+def _shapes(settings: dict) -> dict[str, tuple[int, ...]]:
+    """Shapes of a clip's HR and LR frames, as they were asked for."""
+    length = settings["frames_per_clip"]
+    return {side: (length, *settings[f"{side}_size"], 3) for side in ("hr", "lr")}
+
+
+def _ended(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"exit status {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    from_outside = ", which the system also sends when memory is short"
+    return name + (from_outside if name == "SIGKILL" else "")
+
+
+class _Refused(Exception):
+    """A worker process sent what it may not send."""
 
 
 class _Lost(Exception):
@@ -137,6 +241,7 @@ def read_all(
     workers: int | None = None,
     limit: float = LIMIT,
     dask: str | None = None,
+    report: Path | None = None,
 ) -> Iterator[tuple[int, dict | None, str | None]]:
     """Run jobs side by side, here or on a Dask cluster.
 
@@ -145,9 +250,13 @@ def read_all(
         workers: processes; all processors when None.
         limit: see :class:`Reader`.
         dask: address of a scheduler whose workers see the files under the same paths, or "local".
+        report: file for the traceback of a fault; one in the cache when None.
 
     Yields:
         ``(key, result, None)`` or ``(key, None, reason)``, in the order in which they are done.
+
+    Raises:
+        DecodingFault: the kit failed, not a file; nothing else is read then.
     """
     workers = workers or cores()
     jobs = iter(jobs)
@@ -161,7 +270,21 @@ def read_all(
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                yield running.pop(future), *future.result()
+                try:
+                    result = future.result()
+                except DecodingFault as fault:
+                    raise _written(fault, report) from None
+                yield running.pop(future), *result
+
+
+def _written(fault: DecodingFault, report: Path | None) -> DecodingFault:
+    """The fault, whose traceback now lies in a file that its message names."""
+    report = report or cache_folder("reports") / "decoding.txt"
+    try:
+        report.write_text(f"{fault}\n\n{fault.traceback}", "utf-8", "backslashreplace")
+    except OSError as error:
+        report = f"not written, {error}"
+    return DecodingFault(f"{fault}; this is no fault of the clip (traceback: {report})")
 
 
 @contextmanager

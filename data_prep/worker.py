@@ -2,32 +2,67 @@
 
 It is started as a script by :mod:`data_prep.readers`, takes jobs on its standard input and answers
 on its standard output, and knows neither PyTorch nor the data set, so that it starts quickly.
+
+An answer is a JSON text behind its length (:func:`send`), and the pixels of a clip are plain bytes
+behind that text. Nothing in it can make the process that asked run code.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import pickle
 import signal
+import struct
 import sys
 import time
+import traceback
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from typing import BinaryIO
 
 import av
-import cv2
 import numpy as np
 
-from statkit.data.frames import FrameSettings, both_sides, kept_positions
-from statkit.lowres import centre_crop, resize
+from statkit.data.frames import FrameSettings, both_sides, check_size, kept_positions, reduced
 from statkit.video import VideoDecoder, VideoError, probe
 
 BLOCK = 1 << 20
-LARGE = (480, 640)  # larger frames are brought to this, or to four times the HR size, at once
-BEAT_SECONDS = 0.5
+HEARTBEAT_SECONDS = 0.5
+LENGTH = struct.Struct("<I")  # in front of a JSON text
+MOST_TEXT = 1 << 20  # bytes of a JSON text
+
+
+def send(file: BinaryIO, message, *arrays: np.ndarray) -> None:
+    """Write a message of plain types, and arrays as their bytes alone."""
+    text = json.dumps(message).encode()
+    file.write(LENGTH.pack(len(text)) + text)
+    for array in arrays:
+        file.write(array.data)
+    file.flush()
+
+
+def receive(file: BinaryIO):
+    """Read the next message.
+
+    Raises:
+        EOFError: there is none, or it ends too early.
+        ValueError: longer than ``MOST_TEXT``, or not JSON.
+    """
+    (length,) = LENGTH.unpack(exactly(file, LENGTH.size))
+    if length > MOST_TEXT:
+        raise ValueError(f"a message of {length} bytes")
+    return json.loads(exactly(file, length))
+
+
+def exactly(file: BinaryIO, count: int) -> bytes:
+    """Read this many bytes; EOFError where there are fewer."""
+    data = file.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
 
 
 def read_clip(path: str, name: str, settings: FrameSettings, heartbeat: Callable[[], None]) -> dict:
@@ -40,64 +75,51 @@ def read_clip(path: str, name: str, settings: FrameSettings, heartbeat: Callable
         The clip's line of the manifest as far as the file tells it, and its ``hr`` and ``lr``.
 
     Raises:
-        VideoError: not readable as video, or too small.
+        VideoError: not readable as video, too small, or gone while it is read.
     """
     expected = promised_frames(path, heartbeat)
-    info, shots, damage = _watch(path, expected, settings, heartbeat)
+    info, pictures, damage = _decode(path, expected, settings, heartbeat)
     if info.num_frames != expected:  # the header was wrong: now the number is known
-        info, shots, damage = _watch(path, info.num_frames, settings, heartbeat)
+        info, pictures, damage = _decode(path, info.num_frames, settings, heartbeat)
+    check_size(info.height, info.width, settings)
     positions = kept_positions(info.num_frames, settings)
-    try:
-        hr, lr = both_sides(np.stack([shots[i] for i in positions]), settings, name)
-    except ValueError as error:
-        raise VideoError(f"{path}: {error}") from error
+    hr, lr = both_sides(np.stack([pictures[i] for i in positions]), settings, name)
     found = {"frames": info.num_frames, "fps": round(info.fps, 3)}
-    found |= {"height": info.height, "width": info.width, "note": info.note or damage}
-    found |= {"bytes": os.stat(path).st_size, "sha256": _sha256(path, heartbeat)}
+    found |= {"height": info.height, "width": info.width}
+    found |= {"note": info.note or damage, "remark": info.remark}
+    try:
+        found |= {"bytes": os.stat(path).st_size, "sha256": _sha256(path, heartbeat)}
+    except OSError as error:
+        raise VideoError(f"{path}: {error.strerror}") from error
     found |= {"pixels": f"{zlib.crc32(lr, zlib.crc32(hr)):08x}"}
     return found | {"hr": hr, "lr": lr}
 
 
 def promised_frames(path: str, heartbeat: Callable[[], None]) -> int:
     """What the header promises; where it makes no promise, the packets in the file."""
-    with VideoDecoder(path, heartbeat) as film:
-        return film.promised or film.survey()[0]
+    with VideoDecoder(path, heartbeat) as video:
+        return video.promised or video.survey()[0]
 
 
-def _watch(path: str, expected: int, settings: FrameSettings, heartbeat: Callable[[], None]):
+def _decode(path: str, expected: int, settings: FrameSettings, heartbeat: Callable[[], None]):
     """Decode to the end; keep the frames that are stored of a clip of ``expected`` frames.
 
     Returns:
-        The clip's VideoInfo, uint8 [H, W, 3] by frame number, and what the decoder complained of.
+        The clip's VideoInfo, uint8 [H, W, 3] by frame number, and the decoder's first error.
     """
     wanted = set(kept_positions(max(expected, 1), settings).tolist())
-    largest = tuple(
-        max(large, 4 * size) for large, size in zip(LARGE, settings.hr_size, strict=True)
-    )
-    shots = {}
-    with av.logging.Capture() as complaints, VideoDecoder(path, heartbeat) as film:
-        for number, frame in enumerate(film.frames()):
+    pictures = {}
+    with av.logging.Capture() as messages, VideoDecoder(path, heartbeat) as video:
+        for number, frame in enumerate(video.frames()):
             if number in wanted:
-                shots[number] = _at_most(film.pixels(frame), largest, settings)
-        info = film.info()
+                pictures[number] = reduced(video.pixels(frame), settings)
+        info = video.info()
     damage = [
         text.strip()
-        for level, _, text in complaints
+        for level, _, text in messages
         if level <= av.logging.ERROR or "misdetection" in text
     ]
-    return info, shots, f"the decoder complains: {damage[0]}" if damage else ""
-
-
-def _at_most(picture: np.ndarray, largest: tuple[int, int], settings) -> np.ndarray:
-    """A large picture cropped and reduced right away, so that 32 of them fit into memory."""
-    if picture.shape[0] <= largest[0] or picture.shape[1] <= largest[1]:
-        return picture
-    cropped = centre_crop(picture, settings.lr_size)
-    scale = max(size / have for size, have in zip(largest, cropped.shape, strict=False))
-    if scale >= 1:
-        return picture
-    size = tuple(max(1, round(n * scale)) for n in cropped.shape[:2])
-    return resize(cropped[None], size)[0]
+    return info, pictures, f"the decoder reports: {damage[0]}" if damage else ""
 
 
 def _sha256(path: str, heartbeat: Callable[[], None]) -> str:
@@ -117,41 +139,54 @@ JOBS = {
 
 
 def serve() -> None:
-    """Answer jobs ``(what, path, name, settings)`` until the input ends: ("done", result),
-    ("failed", reason), and now and then ("alive", None)."""
+    """Answer jobs ``[what, path, name, settings]`` until the input ends: ``["done", result]``, and
+    the HR and LR frames behind it if it is a clip that was read; ``["failed", reason]`` for a file
+    that cannot be read; ``["fault", {"error", "traceback"}]`` for an error of this program; and
+    ``["alive", null]`` now and then."""
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # what a library prints is no answer
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to decide
+    import cv2  # not needed by the process that imports this module for its messages
+
     cv2.setNumThreads(1)
     av.logging.set_level(av.logging.WARNING)
     av.logging.set_skip_repeated(False)
-
-    def answer(kind: str, value=None) -> None:
-        pickle.dump((kind, value), answers, protocol=5)
-        answers.flush()
-
     last = time.monotonic()
 
     def heartbeat() -> None:
         nonlocal last
-        if time.monotonic() - last > BEAT_SECONDS:
+        if time.monotonic() - last > HEARTBEAT_SECONDS:
             last = time.monotonic()
-            answer("alive")
+            send(answers, ["alive", None])
 
-    answer("ready")
+    send(answers, ["ready", None])
+    os.dup2(nowhere, 2)
     with suppress(EOFError, BrokenPipeError):
         while True:
-            what, path, *rest = pickle.load(jobs)
-            try:
-                if what == "read":
-                    name, settings = rest
-                    result = read_clip(path, name, FrameSettings(**settings), heartbeat)
-                else:
-                    result = JOBS[what](path, heartbeat)
-            except (VideoError, MemoryError, OSError) as error:
-                answer("failed", str(error).removeprefix(f"{path}: ") or "not enough memory")
-            else:
-                answer("done", result)
+            send(answers, *_answer(receive(jobs), heartbeat))
+
+
+def _answer(job: list, heartbeat: Callable[[], None]) -> list:
+    """What to send: a message, and the arrays behind it."""
+    what, path, *rest = job
+    try:
+        if what != "read":
+            return [["done", JOBS[what](path, heartbeat)]]
+        name, settings = rest
+        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        result = read_clip(path, name, FrameSettings(**settings), heartbeat)
+        arrays = result.pop("hr"), result.pop("lr")
+        return [["done", result], *arrays]
+    except BrokenPipeError:
+        raise
+    except VideoError as error:
+        return [["failed", str(error).removeprefix(f"{path}: ")]]
+    except MemoryError:
+        return [["failed", "reading it needs more memory than there is"]]
+    except Exception as error:  # not about the file: a fault of this program
+        told = {"error": f"{type(error).__name__}: {error}"[:1000]}
+        return [["fault", told | {"traceback": traceback.format_exc()[-50_000:]}]]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from data_prep import index_folder, open_dataset
 from data_prep import readers as readers_room
 from data_prep.archives import _unpack_at_once, is_archive, unpack
 from data_prep.prepare import How, prepare_set
-from data_prep.readers import Reader
+from data_prep.readers import DecodingFault, Reader
 from data_prep.worker import BLOCK, promised_frames, read_clip
 from statkit.data.clips import DatasetError
 from statkit.data.frames import FrameSettings
@@ -184,7 +184,7 @@ def _kill_each(reader, stop):
 
 def test_a_process_that_cannot_start_is_no_bad_clip(monkeypatch, tmp_path):
     monkeypatch.setattr(readers_room, "SCRIPT", tmp_path / "nothing" / "worker.py")
-    with pytest.raises(RuntimeError, match="does not start"):
+    with pytest.raises(DecodingFault, match="does not start.*No such file"):
         Reader().ask("count", "clip.mp4")
 
 

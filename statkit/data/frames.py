@@ -14,6 +14,9 @@ import numpy as np
 from statkit.lowres import PAPER_SIZE, centre_crop, resize, to_low_res
 from statkit.runtime.parameters import SIZE, check_fields, declared
 from statkit.sampling import segment_indices
+from statkit.video import VideoError
+
+LARGE = (480, 640)  # larger frames are first brought to this, or to four times the HR size
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,46 @@ def kept_positions(num_frames: int, settings: FrameSettings) -> np.ndarray:
     return segment_indices(num_frames, length)[:, 0]
 
 
+def check_size(height: int, width: int, settings: FrameSettings) -> None:
+    """VideoError where a picture has fewer pixels than the LR camera."""
+    cropped = centre_crop(np.empty((height, width, 0)), settings.lr_size).shape[:2]
+    if cropped[0] < settings.lr_size[0] or cropped[1] < settings.lr_size[1]:
+        wanted = "x".join(map(str, settings.lr_size))
+        raise VideoError(
+            f"cannot degrade to {wanted}: the picture's {height}x{width} pixels are fewer than the "
+            "student's camera has"
+        )
+
+
+def reduced(picture: np.ndarray, settings: FrameSettings) -> np.ndarray:
+    """uint8 ``[H, W, 3]``: a large picture cropped and reduced, any other as it is.
+
+    Every reader does this to every frame before :func:`both_sides`, so that many frames of a large
+    clip fit into memory. To do it again changes nothing.
+    """
+    largest = [max(n, 4 * size) for n, size in zip(LARGE, settings.hr_size, strict=True)]
+    if picture.shape[0] <= largest[0] or picture.shape[1] <= largest[1]:
+        return picture
+    cropped = centre_crop(picture, settings.lr_size)
+    scale = max(size / have for size, have in zip(largest, cropped.shape, strict=False))
+    if scale >= 1:
+        return picture
+    size = tuple(max(1, round(n * scale)) for n in cropped.shape[:2])
+    return resize(cropped[None], size)[0]
+
+
 def both_sides(
     frames: np.ndarray, settings: FrameSettings, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """A clip as the teacher's and as the student's camera see it.
 
     Args:
-        frames: uint8 ``[T, H, W, 3]``, as decoded.
+        frames: uint8 ``[T, H, W, 3]``, as decoded and :func:`reduced`.
         name: of the clip; together with the settings' seed it decides the sensor noise.
 
     Returns:
-        HR and LR frames, uint8 ``[T, h, w, 3]`` each, of the same field of view: the centred crop
-        at the LR aspect ratio.
+        HR and LR frames, contiguous uint8 ``[T, h, w, 3]`` each, of the same field of view: the
+        centred crop at the LR aspect ratio.
 
     Raises:
         ValueError: frames smaller than the LR size.
@@ -69,4 +100,4 @@ def both_sides(
     hr = resize(centre_crop(frames, settings.lr_size), settings.hr_size)
     seed = zlib.crc32(f"{settings.seed}/{name}".encode(errors="surrogateescape"))
     lr = to_low_res(frames, settings.lr_size, blur=settings.blur, noise=settings.noise, seed=seed)
-    return hr, lr
+    return np.ascontiguousarray(hr), np.ascontiguousarray(lr)  # a crop alone is a view

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import url2pathname
 
 import numpy as np
 
-from statkit.lowres import centre_crop, resize
-from statkit.video.files import probe, read_frames
-from statkit.video.film import VideoError
+from statkit.lowres import resize
+from statkit.video import VideoError, probe, read_frames
 
-from .frames import FrameSettings, both_sides, kept_positions
+from .frames import FrameSettings, both_sides, check_size, kept_positions, reduced
 
 MOST_BYTES = 200_000_000
 MOST_FRAMES = 1800  # a minute at 30 frames a second
 MOST_PIXELS = 3840 * 2160  # of one frame
 TALLEST = 480  # rows that are kept of a frame
+QUOTES = ('""', "''", "``", "“”", "‘’", "«»", "„“")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +42,42 @@ class OwnClip:
         return self.name
 
 
+def pasted_path(text: str | Path) -> Path:
+    """The file that somebody means who typed or pasted this: between quotes, as a ``file://``
+    address, with ``~`` or a variable (``$HOME``), or with spaces as a terminal writes them. A file
+    that has exactly this name comes first."""
+    text = str(text).strip()
+    if os.path.exists(text):
+        return Path(text)
+    while len(text) > 1 and text[0] + text[-1] in QUOTES:
+        text = text[1:-1].strip()
+    if text.lower().startswith("file:"):
+        address = text[5:]
+        host, path = address.startswith("//"), address[2:].partition("/")[2]
+        text = url2pathname(f"/{path}" if host else address)
+    if os.path.exists(text):
+        return Path(text)
+    spelled = os.path.expanduser(os.path.expandvars(text))
+    if os.sep == "/" and not os.path.exists(spelled):
+        unescaped = re.sub(r"\\(.)", r"\1", spelled)
+        spelled = unescaped if os.path.exists(unescaped) else spelled
+    return Path(spelled)
+
+
 def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnClip:
-    """Read a video file as the clips of a data set are read.
+    """Read a video file as the clips of a data set are read: the HR frames are the same bytes.
 
     Args:
+        path: see :func:`pasted_path`.
         settings: how many frames to keep and what the two cameras are.
 
     Raises:
         VideoError: not readable as video, too large, too long, or smaller than the LR camera.
     """
-    settings, path = settings or FrameSettings(), Path(path).expanduser()
-    if not path.is_file():
+    settings, path = settings or FrameSettings(), pasted_path(path)
+    if os.path.isdir(path):
+        raise VideoError(f"{path}: a folder; name one video file in it")
+    if not os.path.isfile(path):
         raise VideoError(f"{path}: no such file")
     check_bytes(path.name, path.stat().st_size)
     found = probe(path, most=MOST_FRAMES)
@@ -58,22 +86,20 @@ def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnCli
             f"{path.name}: frames of {found.height}x{found.width} pixels are too large here; "
             "make it smaller, 480 rows are plenty"
         )
+    try:
+        check_size(found.height, found.width, settings)
+    except VideoError as error:
+        raise VideoError(f"{path.name}: {error}") from error
     positions = kept_positions(found.num_frames, settings)[: found.num_frames]
-    # decord gives another shape at 12x16 pixels, and can hang on files it does not know.
     frames = read_frames(path, positions, backend="pyav")
-    height, width = centre_crop(frames, settings.lr_size).shape[1:3]
-    if height < settings.lr_size[0] or width < settings.lr_size[1]:
-        raise VideoError(
-            f"{path.name}: {found.height}x{found.width} pixels are fewer than the student's camera "
-            f"has ({settings.lr_size[0]}x{settings.lr_size[1]})"
-        )
-    frames = _at_most(frames, TALLEST)
-    hr, lr = both_sides(frames, settings, path.name)
-    told = 0 < found.fps < 500  # a browser's film has no rate; its file then says 1000
+    stored = np.stack([reduced(frame, settings) for frame in frames])
+    hr, lr = both_sides(stored, settings, path.name)
+    told = 0 < found.fps < 500  # a browser's video has no rate; its file then says 1000
     seconds = f", {found.num_frames / found.fps:.1f} s" if told else ""
     plural = "s" if found.num_frames > 1 else ""
     info = f"{found.num_frames} frame{plural}{seconds}, {found.height}×{found.width}"
-    return OwnClip(path.name, frames, hr, lr, info)
+    info += "".join(f"; {words}" for words in (found.remark, found.note) if words)
+    return OwnClip(path.name, _at_most(frames, TALLEST), hr, lr, info)
 
 
 def read_bytes(

@@ -21,7 +21,7 @@ from statkit.video.files import read_frames
 from statkit.views import take_views
 
 from .clips import DatasetError, VideoDataset, load_frames
-from .frames import FrameSettings, both_sides, kept_positions
+from .frames import FrameSettings, both_sides, kept_positions, reduced
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def store_frames(
 
     Raises:
         DatasetError: a prepared set whose frames are smaller than those asked for.
-        statkit.video.film.VideoError: a clip that no longer reads.
+        statkit.video.VideoError: a clip that no longer reads.
     """
     settings = _fit(settings or FrameSettings(), dataset)
     if dataset.prepared and dataset.prepared.settings == settings:
@@ -155,6 +155,10 @@ def _clip_frames(dataset, clip, settings) -> tuple[np.ndarray, np.ndarray]:
     if dataset.prepared:
         frames = dataset.prepared.hr[clip]
     else:
-        positions = kept_positions(dataset.num_frames[clip], settings)
-        frames = read_frames(dataset.path(clip), positions)
+        frames = read_frames(
+            dataset.path(clip),
+            kept_positions(dataset.num_frames[clip], settings),
+            backend="pyav",
+            each=lambda picture: reduced(picture, settings),
+        )
     return both_sides(frames, settings, dataset.names[clip])

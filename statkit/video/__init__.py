@@ -1,6 +1,14 @@
 """Video files become frames: the decoder and the functions that everything else reads through."""
 
+from .decoder import VIDEO_SUFFIXES, VideoDecoder, VideoError, VideoInfo
 from .files import probe, read_frames, write_video
-from .film import VideoDecoder, VideoError, VideoInfo
 
-__all__ = ["VideoDecoder", "VideoError", "VideoInfo", "probe", "read_frames", "write_video"]
+__all__ = [
+    "VIDEO_SUFFIXES",
+    "VideoDecoder",
+    "VideoError",
+    "VideoInfo",
+    "probe",
+    "read_frames",
+    "write_video",
+]

@@ -1,8 +1,7 @@
-"""Video files: the one door through which frames enter the house.
+"""Video files: probe, read and write them.
 
-Frames are RGB uint8 arrays ``[T, H, W, 3]`` at the file's own size, upright. Both readers decode
-from the start of the file and keep what was asked for: seeking returns wrong frames on files with
-packed B-frames, which UCF101 and HMDB51 are made of.
+Frames are RGB uint8 arrays ``[T, H, W, 3]`` at the file's own size, upright, in square pixels.
+PyAV and decord both decode from the start of the file and keep the frames that were asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from .film import VideoDecoder, VideoError, VideoInfo, openable
+from .decoder import VideoDecoder, VideoError, VideoInfo, openable
 
 BACKENDS = ("decord", "pyav")
 # decord is exact on these; it fails on streams without an index, some of them after a long while.
@@ -37,28 +36,37 @@ def probe(
         VideoError: the file is missing, is not a video, no frame of it decodes, or it has more
             than ``most``.
     """
-    with VideoDecoder(path, heartbeat) as film:
-        for _ in film.frames():
-            if most and film.count > most:
+    with VideoDecoder(path, heartbeat) as video:
+        for _ in video.frames():
+            if most and video.count > most:
                 raise VideoError(f"{path}: more than {most} frames; cut out a part of it")
-        return film.info()
+        return video.info()
 
 
 def read_frames(
-    path: str | Path, indices: Sequence[int] | None = None, *, backend: str = "decord"
+    path: str | Path,
+    indices: Sequence[int] | None = None,
+    *,
+    backend: str = "decord",
+    each: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> np.ndarray:
     """Read frames of a video file.
 
     Args:
         path: the file.
         indices: frame numbers from 0, in any order and with repeats; all frames when None.
-        backend: "decord", or "pyav", which gives the same frames. PyAV also reads for decord
-            where that is not installed (it has no build for some machines) and what it does not
-            read right: see :attr:`VideoDecoder.decord_safe`, and containers other than
-            AVI, MP4 and Matroska.
+        backend: who decodes, "decord" or "pyav"; the frames are the same, byte for byte. decord
+            reads what it reads exactly: AVI, MP4 and Matroska that are
+            :attr:`VideoDecoder.decord_safe`. PyAV reads all other files, such as the MPEG-4 AVIs
+            of UCF101 (decord's older decoder rounds up to 2 grey levels differently there), and
+            every file where decord is not installed. Stored frames are always read by PyAV, so
+            that they do not depend on the machine.
+        each: applied to every frame as it is decoded, for example to shrink large frames before
+            all of them are in memory.
 
     Returns:
-        uint8 ``[T, H, W, 3]``, RGB, native size, upright, in the order of ``indices``.
+        uint8 ``[T, H, W, 3]``, RGB, native size, upright, in square pixels, in the order of
+        ``indices``.
 
     Raises:
         VideoError: the file is unreadable, or does not have a frame that was asked for.
@@ -71,12 +79,12 @@ def read_frames(
         raise VideoError(f"{path}: frame numbers start at 0 and one is needed, got {wanted}")
     frames = _read_decord(path, wanted) if backend == "decord" else None
     if frames is None:
-        frames = _read_pyav(path, wanted)
+        frames, each = _read_pyav(path, wanted, each), np.asarray  # is applied already
     if wanted is None:
-        return np.stack(list(frames.values()))
+        return np.stack([each(frame) for frame in frames.values()])
     if max(wanted) not in frames:
         raise VideoError(f"{path}: frame {max(wanted)} was asked for, but the file ends before it")
-    return np.stack([frames[i] for i in wanted])
+    return np.stack([each(frames[i]) for i in wanted])
 
 
 def write_video(
@@ -99,13 +107,13 @@ def write_video(
         container.mux(stream.encode())
 
 
-def _read_pyav(path, wanted) -> dict[int, np.ndarray]:
+def _read_pyav(path, wanted, each) -> dict[int, np.ndarray]:
     keep, last = (None, None) if wanted is None else (set(wanted), max(wanted))
     frames = {}
-    with VideoDecoder(path) as film:
-        for index, frame in enumerate(film.frames()):
+    with VideoDecoder(path) as video:
+        for index, frame in enumerate(video.frames()):
             if keep is None or index in keep:
-                frames[index] = film.pixels(frame)
+                frames[index] = each(video.pixels(frame))
             if index == last:
                 break
     return frames
@@ -115,9 +123,9 @@ def _read_decord(path, wanted) -> dict[int, np.ndarray] | None:
     """As ``_read_pyav``; None where PyAV has to read."""
     if not importlib.util.find_spec("decord"):
         return None
-    with VideoDecoder(path) as film:  # a clear error, and the packets that are really there
-        packets, whole = film.survey()
-        if not (whole and film.decord_safe and film.container in DECORD_CONTAINERS):
+    with VideoDecoder(path) as video:  # a clear error, and the packets that are really there
+        packets, whole = video.survey()
+        if not (whole and video.decord_safe and video.container in DECORD_CONTAINERS):
             return None
     import torch  # noqa: F401, I001  decord must be loaded after torch
     import decord

@@ -13,9 +13,16 @@ import ipywidgets
 import traitlets
 
 from statkit.data.frames import FrameSettings
-from statkit.data.own_clip import MOST_BYTES, OwnClip, check_bytes, read_bytes, read_clip
+from statkit.data.own_clip import (
+    MOST_BYTES,
+    OwnClip,
+    check_bytes,
+    pasted_path,
+    read_bytes,
+    read_clip,
+)
 from statkit.runtime.progress import HEADLESS
-from statkit.video.film import VIDEO_SUFFIXES, VideoError
+from statkit.video import VIDEO_SUFFIXES, VideoError
 
 from .controls import WHOLE_ROW
 from .picture import ERROR_CLASS
@@ -88,7 +95,7 @@ class PickerBox(ipywidgets.VBox):
 
     def _named(self, change) -> None:
         if change.new.strip():
-            self._take(lambda: read_clip(change.new.strip(), self.settings))
+            self._take(lambda: read_clip(change.new, self.settings))
 
     def _take(self, read: Callable[[], OwnClip]) -> None:
         try:
@@ -115,7 +122,7 @@ class ClipChoice:
     """
 
     def __init__(self, path: str | Path, spare: Path, settings: FrameSettings | None = None):
-        self.file = Path(path or spare)
+        self.file = pasted_path(path or spare)
         self.box = PickerBox(read_clip(spare, settings), settings)
         if path:
             self.box.path.value = str(path)

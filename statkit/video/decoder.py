@@ -1,26 +1,28 @@
-"""Video files: the one door through which frames enter the house.
+"""One video file, decoded from its start, frame by frame.
 
-Frames are RGB uint8 arrays ``[T, H, W, 3]`` at the file's own size, upright. Both readers decode
-from the start of the file and keep what was asked for: seeking returns wrong frames on files with
-packed B-frames, which UCF101 and HMDB51 are made of.
+Seeking is not used: it returns wrong frames on files with packed B-frames, and UCF101 and HMDB51
+consist of such files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from statkit.errors import StatkitError
 
 MAX_PIXELS = 7680 * 4320
 
-# Containers of video. Others that the library knows are left shut: pictures, text drawn as film,
-# and play lists, which open further files and addresses by themselves.
+# Containers of video. The others that the library knows are not opened: pictures, text drawn as
+# video, and play lists, which open further files and addresses by themselves.
 CONTAINERS = (
     "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpeg,mpegts,mpegvideo,asf,flv,ogg,gif,apng,"
     "h264,hevc,m4v,mxf,dv,nut,rm,ivf"
@@ -33,26 +35,45 @@ VIDEO_SUFFIXES = {
     *(".265", ".mxf", ".dv", ".nut", ".rm", ".rmvb", ".ivf"),
 }
 AS_STORED = ((1, 0), (0, 1))  # where right and down of the picture point to
+COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
+# What a still picture in a container of video is made of: codecs of pictures, brands of HEIF.
+STILL_CODECS = {"mjpeg", "jpeg2000", "jpegxl", "png", "apng", "gif", "webp", "bmp", "tiff"}
+STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
+# Decoded pictures are defined to the last bit in these codecs; in MPEG-4 and MJPEG they are not.
+EXACT_CODECS = {"h264", "hevc", "vp8", "vp9"}
+SQUARE = 0.02  # relative difference of a pixel's sides up to which it counts as square
+OBLONG = 4.0  # largest ratio of a pixel's sides that is believed
+TO_SQUARE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+
+# PyAV refuses a frame when it has no name for a piece of its side data, as for EXIF in MJPEG. Only
+# the display matrix is needed here, so a piece without a name may have any name but that one.
+SideData._missing_ = classmethod(lambda cls, _: cls.SEI_UNREGISTERED)
 
 
-class VideoError(ValueError):
+class VideoError(StatkitError):
     """A file that cannot be read as video, or a frame that it does not have."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file holds: frames that really decode, frames a second, height and width in pixels
-    of the upright picture; ``note`` says what is wrong with a file that reads all the same."""
+    """What a file holds: frames that really decode, frames per second, height and width of the
+    upright picture in square pixels; ``note`` says what is wrong with a file that reads all the
+    same, ``remark`` how a sound file was read where there was a choice."""
 
     num_frames: int
     fps: float
     height: int
     width: int
     note: str = ""
+    remark: str = ""
 
 
 class VideoDecoder:
     """A video file being decoded once, from its start, one frame at a time.
+
+    Of several video streams it reads the one that is marked as the default, and among equals the
+    one with the most pixels per frame, then with the most frames; never a cover or thumbnail, and
+    a stream of one picture only where there is no other.
 
     Args:
         path: the file.
@@ -71,6 +92,8 @@ class VideoDecoder:
         """
         self.path, self.count, self.note = path, 0, ""
         self._size, self._axes, self._to_rgb = None, AS_STORED, VideoReformatter()
+        self._square_width: int | None = None  # where the pixels are not square
+        self._remarks: list[str] = []
         self._heartbeat, self._discarded, self._decord_safe = heartbeat, 0, False
         if not Path(path).is_file():
             raise VideoError(f"{path}: no such file")
@@ -102,7 +125,7 @@ class VideoDecoder:
 
     def survey(self) -> tuple[int, bool]:
         """Count the packets with something in them, decoding the first frame alone; are all of
-        them whole? The film is at its end afterwards.
+        them whole? The file is at its end afterwards.
         """
         count, whole = 0, True
         for packet in self._packets():
@@ -118,12 +141,22 @@ class VideoDecoder:
     def frames(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes, in order of display.
 
-        A packet that is cut off is passed over, for what decodes from it is half a picture. At
-        the first that cannot be decoded the film ends, with a ``note``.
+        A packet that is cut off is left out, because it decodes to half a picture. The video ends
+        at the first packet that cannot be decoded, with a ``note``.
 
         Raises:
-            VideoError: no frame decodes, or the size of the picture changes.
+            VideoError: no frame decodes, the size of the picture changes, or the file is a still
+                picture in a container of video (AVIF, HEIC, GIF).
         """
+        frames = self._decode()
+        if self._may_be_still:
+            first = list(islice(frames, 2))
+            if len(first) == 1 and self.promised < 2 and not self.note:
+                raise VideoError(f"{self.path}: a still picture, not a video")
+            frames = chain(first, frames)
+        yield from frames
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets():
             if packet.is_corrupt:
                 self.note = self.note or f"a packet after frame {self.count} is cut off"
@@ -134,34 +167,49 @@ class VideoDecoder:
                 self.note = f"decoding fails after frame {self.count} ({_short(error)})"
                 if self.count:
                     return
-                continue  # a film that begins in the middle: wait for a picture
+                continue  # a video that begins in the middle: wait for a picture
             for frame in decoded:
                 yield self._counted(frame)
         if not self.count:
             raise VideoError(f"{self.path}: no frame decodes{self.note and f' ({self.note})'}")
 
     def pixels(self, frame: av.VideoFrame) -> np.ndarray:
-        """uint8 ``[H, W, 3]``: the frame in RGB, upright."""
-        array = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
+        """uint8 ``[H, W, 3]``, contiguous: the frame in RGB, upright, in square pixels.
+
+        Raises:
+            VideoError: the library has no way from the frame's pixel format to RGB.
+        """
+        square = {}
+        if self._square_width:
+            square = {"width": self._square_width, "interpolation": TO_SQUARE}
+        try:
+            array = self._to_rgb.reformat(frame, format="rgb24", **square).to_ndarray()
+        except av.FFmpegError as error:
+            name = frame.format.name
+            raise VideoError(
+                f"{self.path}: pixel format {name} does not convert to RGB ({_short(error)})"
+            ) from error
         (a, b), (c, d) = self._axes  # either b and c are 0, or a and d
         upright = array.swapaxes(0, 1) if self._on_its_side else array
-        return upright[:: b + d, :: a + c]
+        return np.ascontiguousarray(upright[:: b + d, :: a + c])
 
     def info(self) -> VideoInfo:
         """What was found, once the frames have been gone through."""
-        size = self._size[::-1] if self._on_its_side else self._size
+        size = (self._size[0], self._square_width or self._size[1])
+        size = size[::-1] if self._on_its_side else size
         rate = self._stream.average_rate or self._stream.guessed_rate or 0
         note = self.note
         decoded = self.count + self._discarded
         if not note and self.promised > decoded + 1:  # one: an empty frame, common in AVI
             note = f"the header promises {self.promised} frames, {self.count} decode"
-        return VideoInfo(self.count, float(rate), *size, note)
+        return VideoInfo(self.count, float(rate), *size, note, "; ".join(self._remarks))
 
     @property
     def decord_safe(self) -> bool:
-        """Whether its pictures are of the kind that every reader knows: 8 bits, 4:2:0, an even
-        size, progressive, neither turned nor mirrored, none cut away by an edit list, from time 0
-        on; known when the film is at its end."""
+        """Whether decord gives the same bytes: the only video stream of the file, in a codec of
+        ``EXACT_CODECS``; pictures of 8 bits, 4:2:0, an even size and square pixels, progressive,
+        neither turned nor mirrored; no frame left out by an edit list; from time 0 on. Known when
+        the file is at its end."""
         return self._decord_safe and not self._discarded and not self._stream.start_time
 
     @property
@@ -179,34 +227,64 @@ class VideoDecoder:
         except (av.FFmpegError, OSError) as error:
             self.note = f"reading fails after frame {self.count} ({_short(error)})"
 
+    @property
+    def _codec(self) -> av.VideoCodecContext:
+        return self._stream.codec_context
+
+    @property
+    def _may_be_still(self) -> bool:
+        brand = self._container.metadata.get("major_brand", "").strip()
+        return self._codec.name in STILL_CODECS or brand in STILL_BRANDS
+
     def _video_stream(self):
-        streams = [
-            stream
-            for stream in self._container.streams.video
-            if not stream.disposition & Disposition.attached_pic
-        ]
+        streams = [s for s in self._container.streams.video if not s.disposition & COVERS]
         if not streams:
             raise VideoError(f"{self.path}: the file has no video stream")
-        codec = streams[0].codec_context
-        if codec is None:
+        known = [stream for stream in streams if stream.codec_context is not None]
+        if not known:
             raise VideoError(f"{self.path}: no decoder for its video stream")
+        stream = max(known, key=_rank)
+        codec = stream.codec_context
         if codec.width * codec.height > MAX_PIXELS:
             raise VideoError(
                 f"{self.path}: a picture of {codec.height}x{codec.width} is too large "
                 f"(more than {MAX_PIXELS} pixels)"
             )
+        if len(streams) > 1:
+            size = f"{codec.height}x{codec.width}"
+            self._remarks.append(
+                f"of {len(streams)} video streams, stream {stream.index} ({size}) is read"
+            )
         codec.thread_count = 1
-        return streams[0]
+        return stream
+
+    def _to_square(self) -> None:
+        """Find out how wide the picture is in square pixels; its height stays."""
+        ratio = self._stream.sample_aspect_ratio or 1
+        height, width = self._size
+        wide = round(width * ratio)
+        if abs(ratio - 1) <= SQUARE or wide == width:
+            return
+        told = f"its pixels are {ratio.numerator}:{ratio.denominator}"
+        if 1 / OBLONG <= ratio <= OBLONG and 0 < wide * height <= MAX_PIXELS:
+            self._square_width = wide
+            self._remarks.append(f"{told}; its frames are brought to square pixels")
+        else:
+            self._remarks.append(f"{told}, which is not believed; its frames are left as they are")
 
     def _counted(self, frame: av.VideoFrame) -> av.VideoFrame:
         size = (frame.height, frame.width)
         if self._size is None:
             self._size, self._axes = size, _axes(frame)
+            self._to_square()
             if frame.rotation % 90:
                 self.note = f"its metadata turn it by {-frame.rotation} degrees; left as it is"
             even = size[0] % 2 == size[1] % 2 == 0
             plain = frame.format.name == "yuv420p" and not frame.interlaced_frame
-            self._decord_safe = even and plain and self._axes == AS_STORED
+            alone = len(self._container.streams.video) == 1
+            exact = self._codec.name in EXACT_CODECS and not self._may_be_still
+            upright = self._axes == AS_STORED and not self._square_width
+            self._decord_safe = alone and exact and even and plain and upright
         if size != self._size:
             raise VideoError(
                 f"{self.path}: the picture changes from {self._size[0]}x{self._size[1]} to "
@@ -216,6 +294,12 @@ class VideoDecoder:
             self.note = self.note or f"frame {self.count} is damaged"
         self.count += 1
         return frame
+
+
+def _rank(stream: av.VideoStream) -> tuple:
+    """The stream with the greatest rank is the one to read."""
+    codec, marked = stream.codec_context, bool(stream.disposition & Disposition.default)
+    return stream.frames != 1, marked, codec.width * codec.height, stream.frames
 
 
 def openable(path: str | Path):
