@@ -26,7 +26,7 @@ from typing import BinaryIO
 import av
 import numpy as np
 
-from statkit.data.frames import FrameSettings, both_sides, check_size, kept_positions, reduced
+from statkit.data.frames import FrameSettings, both_sides, kept_positions, reduced
 from statkit.video import VideoDecoder, VideoError, probe
 
 BLOCK = 1 << 20
@@ -81,7 +81,6 @@ def read_clip(path: str, name: str, settings: FrameSettings, heartbeat: Callable
     info, pictures, damage = _decode(path, expected, settings, heartbeat)
     if info.num_frames != expected:  # the header was wrong: now the number is known
         info, pictures, damage = _decode(path, info.num_frames, settings, heartbeat)
-    check_size(info.height, info.width, settings)
     positions = kept_positions(info.num_frames, settings)
     hr, lr = both_sides(np.stack([pictures[i] for i in positions]), settings, name)
     found = {"frames": info.num_frames, "fps": round(info.fps, 3)}
@@ -181,7 +180,10 @@ def _answer(job: list, heartbeat: Callable[[], None]) -> list:
     except BrokenPipeError:
         raise
     except VideoError as error:
-        return [["failed", str(error).removeprefix(f"{path}: ")]]
+        reason = str(error)
+        for name in (path, *rest[:1]):
+            reason = reason.removeprefix(f"{name}: ")
+        return [["failed", reason]]
     except MemoryError:
         return [["failed", "reading it needs more memory than there is"]]
     except Exception as error:  # not about the file: a fault of this program

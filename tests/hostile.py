@@ -6,6 +6,7 @@ is up: the level of the left half is ten times the number, the top right is whit
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import wave
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 from PIL import Image
 
 
@@ -117,6 +119,49 @@ def begun_earlier(path: Path, frames: int, to: Path) -> Path:
     return to
 
 
+def beside(first: Path, second: Path, to: Path, *, default: int | None = None) -> Path:
+    """One file with the video streams of two; ``default`` is the one that is marked."""
+    with av.open(str(first)) as a, av.open(str(second)) as b, av.open(str(to), "w") as out:
+        copies = [out.add_stream_from_template(file.streams.video[0]) for file in (a, b)]
+        for number, copy in enumerate(copies):
+            copy.disposition = Disposition.default if default in (None, number) else Disposition(0)
+        for file, copy in zip((a, b), copies, strict=True):
+            for packet in file.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = copy
+                    out.mux(packet)
+    return to
+
+
+def oblong(path: Path, frames: np.ndarray, ratio: Fraction) -> Path:
+    """Frames whose pixels are wider than high, by ``ratio``."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"threads": "1"})
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt, stream.codec_context.sample_aspect_ratio = "yuv420p", ratio
+        for array in frames:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+        out.mux(stream.encode())
+    return path
+
+
+def photographs(path: Path, frames: np.ndarray, orientation: int = 1) -> Path:
+    """MJPEG of photographs with EXIF, as cameras write it."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Camera", orientation
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mjpeg", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuvj420p"
+        for number, array in enumerate(frames):
+            photograph = io.BytesIO()
+            Image.fromarray(array).save(photograph, "jpeg", quality=95, exif=exif)
+            packet = av.Packet(photograph.getvalue())
+            packet.stream, packet.pts, packet.dts = stream, number, number
+            packet.time_base, packet.is_keyframe = Fraction(1, 25), True
+            out.mux(packet)
+    return path
+
+
 def avi_says(path: Path, frames: int) -> Path:
     """Change the number of frames that an AVI's two headers promise."""
     data = bytearray(path.read_bytes())
@@ -215,6 +260,21 @@ def corpus(folder: Path) -> dict[str, Case]:
     edited = write(folder / "t.mp4", pictures(20), options={"g": "10"})
     case(begun_earlier(edited, 8, a / "edited.mp4"), 12)
 
+    # several streams, pixels that are not square, photographs in a row
+    proxy = write(folder / "proxy.mp4", pictures(12, (24, 32)))
+    case(beside(proxy, good, a / "proxy first.mp4"), 12, "of 2 video streams")
+    case(beside(good, proxy, a / "proxy last.mp4"), 12, "of 2 video streams")
+    case(beside(proxy, good, a / "proxy first.mkv", default=1), 12, "of 2 video streams")
+    marked = beside(good, proxy, a / "small one marked.mkv", default=1)
+    case(marked, 12, "of 2 video streams", size=(24, 32))
+    large = write(folder / "large.mp4", pictures(1, (96, 128)))
+    case(beside(large, good, a / "poster first.mp4"), 12, "of 2 video streams")
+    case(oblong(a / "oblong.mp4", frames, Fraction(4, 3)), 12, "square", size=(48, 85))
+    case(oblong(a / "nearly square.mp4", frames, Fraction(100, 99)), 12)
+    case(oblong(a / "not believed.mp4", frames, Fraction(9, 1)), 12, "not believed")
+    case(photographs(a / "exif.avi", frames), 12)
+    case(photographs(a / "exif turned.mov", frames, 6), 12, size=(64, 48))
+
     # names
     for name in (
         "прыжок.mp4",
@@ -281,6 +341,9 @@ def corpus(folder: Path) -> dict[str, Case]:
     Image.fromarray(frames[1]).save(b / "photo called.mp4", "png")
     case(b / "photo called.mp4", None, "not readable")
     case(write(b / "too small.mp4", pictures(12, (8, 10))), None, "cannot degrade")
+    for name, codec, pix in (("gif", "gif", "rgb8"), ("mov", "png", "rgb24")):
+        still = write(b / f"still.{name}", pictures(1), codec, pix)
+        case(still, None, "a still picture")
     wide, high = write(folder / "1.ts", pictures(6, (48, 64))), pictures(6, (64, 96))
     (b / "size changes.ts").write_bytes(
         wide.read_bytes() + write(folder / "2.ts", high).read_bytes()

@@ -7,10 +7,11 @@ import signal
 import tarfile
 import threading
 import zipfile
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hostile import begun_earlier, corpus, pictures, turned, write
+from hostile import begun_earlier, corpus, oblong, photographs, pictures, turned, write
 from rar import write_rar
 from test_prepare import SMALL, manifest
 
@@ -20,6 +21,7 @@ from data_prep.archives import _unpack_at_once, is_archive, unpack
 from data_prep.prepare import How, prepare_set
 from data_prep.readers import DecodingFault, Reader
 from data_prep.worker import BLOCK, promised_frames, read_clip
+from statkit.data import own_clip
 from statkit.data.clips import DatasetError
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import store_frames
@@ -48,7 +50,8 @@ def test_every_file_is_read_or_left_out_with_a_reason(hostile):
         if case.frames is None:
             assert line["status"] == "left out" and line["note"] and line["row"] == "", name
             continue
-        assert line["status"] == ("damaged" if line["note"] else "ok"), name
+        sound = not line["note"] or "streams" in line["note"] or "its pixels are" in line["note"]
+        assert line["status"] == ("ok" if sound else "damaged"), name
         assert (int(line["height"]), int(line["width"])) == case.size, name
         assert case.frames in (-1, int(line["frames"])), name
 
@@ -66,7 +69,7 @@ def test_the_pictures_are_the_right_ones(hostile):
     store = store_frames(dataset, FrameSettings(8, (48, 64)), progress=False)
     for row, name in enumerate(dataset.names):
         if name in OTHERWISE or "turned" in name:
-            continue
+            continue  # oblong pictures stay in: square pixels show the same levels
         hr = store.hr[row].astype(float)
         told = np.rint(hr[:, 12:36, 6:26].mean((1, 2, 3)) / 10)
         expected = store.positions[row] % 24
@@ -91,16 +94,43 @@ def test_an_indexed_folder_is_the_same_set(hostile, capsys):
         )
 
 
-@pytest.mark.parametrize("backend", ["decord", "pyav"])
-def test_both_readers_agree_on_whatever_is_read(hostile, backend):
-    files, cases, _ = hostile
-    for name, case in cases.items():
-        if case.frames is None or case.frames < 0 or "4k" in name or "long" in name:
-            continue
-        frames = read_frames(files / name, backend=backend)
-        assert frames.shape == (case.frames, *case.size, 3), name
-        other = read_frames(files / name, backend="pyav")
-        assert np.abs(frames.astype(int) - other).max() <= 2, name
+def test_every_door_gives_the_same_bytes(hostile):
+    """By either backend, in the prepared set, of a folder as it is, and of a clip of one's own."""
+    files, _, out = hostile
+    settings = FrameSettings(8, (48, 64))
+    prepared = store_frames(open_dataset(out, progress=False), settings, progress=False)
+    with pytest.raises(VideoError, match="too small.mp4: cannot degrade to 12x16"):
+        store_frames(index_folder(files, progress=False), settings, progress=False)
+    (files / "B" / "too small.mp4").rename(files / "B" / "too small")
+    folder = store_frames(index_folder(files, progress=False), settings, progress=False)
+    (files / "B" / "too small").rename(files / "B" / "too small.mp4")
+    rows = {name: row for row, name in enumerate(folder.dataset.names)}
+    assert len(rows) > 60
+    for row, name in enumerate(prepared.dataset.names):
+        frames = read_frames(files / name, backend="pyav")
+        assert len(frames) == prepared.dataset.num_frames[row], name
+        assert np.array_equal(frames, read_frames(files / name, backend="decord")), name
+        own = own_clip.read_clip(files / name, settings)
+        assert np.array_equal(own.hr, prepared.hr[row][: len(own.hr)]), name
+        if (other := rows.pop(name, None)) is not None:
+            assert np.array_equal(prepared.hr[row], folder.hr[other]), name
+            assert np.array_equal(prepared.lr[row], folder.lr[other]), name
+    assert rows.keys() <= {"B/link out.mp4"}  # which preparation does not follow
+
+
+def test_real_clips_are_the_same_bytes_by_every_door(real_data, tmp_path):
+    """MPEG-4 with packed B-frames, which decord's old decoder rounds differently."""
+    for file in sorted(real_data.glob("original_320x240/**/*.avi"))[::8]:
+        (tmp_path / "clips" / file.parent.name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "clips" / file.parent.name / file.name).write_bytes(file.read_bytes())
+    settings = FrameSettings(8, (72, 96))
+    out = prepare_set("folder", tmp_path / "clips", tmp_path / "out", settings=settings, how=QUIET)
+    prepared = store_frames(open_dataset(out, progress=False), settings, progress=False)
+    folder = store_frames(index_folder(tmp_path / "clips", progress=False), settings)
+    assert prepared.dataset.names == folder.dataset.names and len(folder.dataset) > 5
+    assert np.array_equal(prepared.hr, folder.hr) and np.array_equal(prepared.lr, folder.lr)
+    own = own_clip.read_clip(folder.dataset.path(0), settings)
+    assert np.array_equal(own.hr, folder.hr[0])
 
 
 UPRIGHT = {
@@ -119,6 +149,27 @@ def test_a_picture_turned_by_metadata_stands_upright(tmp_path, backend, how):
     plain = read_frames(write(tmp_path / "plain.mp4", pictures(5)), backend=backend)
     film = turned(write(tmp_path / "turned.mp4", pictures(5)), how)
     assert np.array_equal(read_frames(film, backend=backend), UPRIGHT[how](plain))
+
+
+@pytest.mark.parametrize("orientation, how", [(1, None), (2, "left to right"), (6, 90), (8, 270)])
+def test_photographs_with_exif_stand_upright(tmp_path, orientation, how):
+    plain = read_frames(write(tmp_path / "plain.avi", pictures(4), "mjpeg", "yuvj420p"))
+    for backend in ("decord", "pyav"):
+        for name in ("exif.avi", "exif.mov", "exif.mkv"):
+            file = photographs(tmp_path / name, pictures(4), orientation)
+            frames = read_frames(file, backend=backend).astype(int)
+            upright = UPRIGHT[how](plain) if how else plain
+            assert np.abs(frames - upright).mean() < 2, name
+
+
+def test_pixels_become_square(tmp_path):
+    """A square that was squeezed to half its width is a square again."""
+    frames = np.zeros((3, 48, 64, 3), np.uint8)
+    frames[:, 16:32, 24:32] = 255
+    file = oblong(tmp_path / "oblong.mp4", frames, Fraction(2, 1))
+    light = read_frames(file)[1].mean(-1) > 128
+    assert light.shape == (48, 128) and np.argwhere(light.any(1)).ravel().size == 16
+    assert abs(int(light.any(0).sum()) - 16) <= 1 and probe(file).width == 128
 
 
 @pytest.mark.parametrize("backend", ["decord", "pyav"])

@@ -8,7 +8,7 @@ import torch
 
 from statkit.data import own_clip
 from statkit.data.frames import FrameSettings, both_sides
-from statkit.data.own_clip import noise_clip, read_bytes, read_clip
+from statkit.data.own_clip import noise_clip, pasted_path, read_bytes, read_clip
 from statkit.data.stored import Source, store_frames
 from statkit.evaluation import best_answers, predict_frames, predict_stored
 from statkit.models import build_model
@@ -61,6 +61,48 @@ def test_a_bad_file_is_named_with_its_reason(bad_files, name):
             read(bad_files[name])
         assert f"{name}.mp4" in str(told.value)
     assert "statkit-" not in str(told.value)
+
+
+def test_a_path_is_taken_as_people_paste_it(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MYCLIPS", str(tmp_path / "my clips"))
+    own = tmp_path / "my clips" / "100% #1.mp4"
+    own.parent.mkdir()
+    own.write_bytes(clip.read_bytes())
+    box = ClipChoice("", spare=clip).box
+    for text in (
+        str(own),
+        f"  {own}\n",
+        f'"{own}"',
+        f"'{own}'",
+        f"“{own}”",
+        f"'\"{own}\"'",
+        own.as_uri(),
+        f"'{own.as_uri()}'",
+        f"file://localhost{own}".replace("%", "%25"),
+        "file:my%20clips/100%25%20%231.mp4",
+        "~/my clips/100% #1.mp4",
+        "$MYCLIPS/100% #1.mp4",
+        "${MYCLIPS}/100% #1.mp4",
+        "my clips/100% #1.mp4",
+        str(own).replace(" ", "\\ ").replace("#", "\\#"),
+    ):
+        box.path.value = ""
+        box.path.value = text
+        assert "100% #1.mp4</b>" in box.words.value, text
+        assert pasted_path(text).samefile(own)
+    (tmp_path / "$MYCLIPS").write_bytes(clip.read_bytes())  # a file of exactly this name
+    assert read_clip("$MYCLIPS").name == "$MYCLIPS"
+    for text, words in (
+        (str(own.parent), "a folder"),
+        ("~nobody/x.mp4", "no such"),
+        ("\0", "no s"),
+    ):
+        with pytest.raises(VideoError, match=words):
+            read_clip(text)
+    with pytest.raises(VideoError, match="no such file"):
+        read_clip("x" * 5000)
 
 
 def test_a_clip_is_read_as_those_of_a_data_set(dataset):

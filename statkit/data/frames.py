@@ -53,17 +53,6 @@ def kept_positions(num_frames: int, settings: FrameSettings) -> np.ndarray:
     return segment_indices(num_frames, length)[:, 0]
 
 
-def check_size(height: int, width: int, settings: FrameSettings) -> None:
-    """VideoError where a picture has fewer pixels than the LR camera."""
-    cropped = centre_crop(np.empty((height, width, 0)), settings.lr_size).shape[:2]
-    if cropped[0] < settings.lr_size[0] or cropped[1] < settings.lr_size[1]:
-        wanted = "x".join(map(str, settings.lr_size))
-        raise VideoError(
-            f"cannot degrade to {wanted}: the picture's {height}x{width} pixels are fewer than the "
-            "student's camera has"
-        )
-
-
 def reduced(picture: np.ndarray, settings: FrameSettings) -> np.ndarray:
     """uint8 ``[H, W, 3]``: a large picture cropped and reduced, any other as it is.
 
@@ -95,9 +84,16 @@ def both_sides(
         centred crop at the LR aspect ratio.
 
     Raises:
-        ValueError: frames smaller than the LR size.
+        VideoError: the frames are smaller than the LR size.
     """
-    hr = resize(centre_crop(frames, settings.lr_size), settings.hr_size)
+    cropped = centre_crop(frames, settings.lr_size)
+    if any(have < size for have, size in zip(cropped.shape[1:], settings.lr_size, strict=False)):
+        (height, width), wanted = frames.shape[1:3], "x".join(map(str, settings.lr_size))
+        raise VideoError(
+            f"{name}: cannot degrade to {wanted}: its {height}x{width} pixels are fewer than the "
+            "student's camera has"
+        )
+    hr = resize(cropped, settings.hr_size)
     seed = zlib.crc32(f"{settings.seed}/{name}".encode(errors="surrogateescape"))
     lr = to_low_res(frames, settings.lr_size, blur=settings.blur, noise=settings.noise, seed=seed)
     return np.ascontiguousarray(hr), np.ascontiguousarray(lr)  # a crop alone is a view

@@ -14,7 +14,7 @@ import numpy as np
 from statkit.lowres import resize
 from statkit.video import VideoError, probe, read_frames
 
-from .frames import FrameSettings, both_sides, check_size, kept_positions, reduced
+from .frames import FrameSettings, both_sides, kept_positions, reduced
 
 MOST_BYTES = 200_000_000
 MOST_FRAMES = 1800  # a minute at 30 frames a second
@@ -43,25 +43,20 @@ class OwnClip:
 
 
 def pasted_path(text: str | Path) -> Path:
-    """The file that somebody means who typed or pasted this: between quotes, as a ``file://``
-    address, with ``~`` or a variable (``$HOME``), or with spaces as a terminal writes them. A file
-    that has exactly this name comes first."""
-    text = str(text).strip()
-    if os.path.exists(text):
-        return Path(text)
+    """The file that a typed or pasted text means: the path alone or between quotes, a ``file://``
+    address, a path with ``~`` or a variable (``$HOME``), or with spaces as a terminal writes them.
+    The first of these that exists is taken, so a file that has exactly this name comes first."""
+    spellings = [str(text).strip()]
+    text = spellings[0]
     while len(text) > 1 and text[0] + text[-1] in QUOTES:
         text = text[1:-1].strip()
     if text.lower().startswith("file:"):
-        address = text[5:]
-        host, path = address.startswith("//"), address[2:].partition("/")[2]
-        text = url2pathname(f"/{path}" if host else address)
-    if os.path.exists(text):
-        return Path(text)
+        address = text[5:].removeprefix("//")  # what stands before the first / is a machine's name
+        spellings.append(url2pathname(address))
+        text = url2pathname("/" + address.partition("/")[2])
     spelled = os.path.expanduser(os.path.expandvars(text))
-    if os.sep == "/" and not os.path.exists(spelled):
-        unescaped = re.sub(r"\\(.)", r"\1", spelled)
-        spelled = unescaped if os.path.exists(unescaped) else spelled
-    return Path(spelled)
+    spellings += [text, re.sub(r"\\(.)", r"\1", spelled), spelled]
+    return Path(next(filter(os.path.exists, spellings), spelled))
 
 
 def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnClip:
@@ -86,10 +81,6 @@ def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnCli
             f"{path.name}: frames of {found.height}x{found.width} pixels are too large here; "
             "make it smaller, 480 rows are plenty"
         )
-    try:
-        check_size(found.height, found.width, settings)
-    except VideoError as error:
-        raise VideoError(f"{path.name}: {error}") from error
     positions = kept_positions(found.num_frames, settings)[: found.num_frames]
     frames = read_frames(path, positions, backend="pyav")
     stored = np.stack([reduced(frame, settings) for frame in frames])
