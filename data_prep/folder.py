@@ -12,6 +12,7 @@ from statkit.data.clips import DatasetError, Truth, VideoDataset
 from statkit.lowres import to_low_res
 from statkit.runtime.cache import cache_folder, fingerprint, locked, write_atomically
 from statkit.runtime.progress import progress_bar
+from statkit.video import READING
 
 from .contents import Contents, file_state
 from .discover import Discovery, Found, as_split, discover
@@ -21,7 +22,7 @@ from .store import final_rows
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 SMALL = 64  # pixels; frames of fewer rows or columns may be too small for the LR camera
-PASSING = ("reading hangs", "reading it crashes", "not enough memory")  # may be another time's luck
+PASSING = ("reading hangs", "reading it ")  # a crash, too little memory: may not happen again
 # Sets with results that ship, under the fingerprints that those results and the networks trained
 # for them are kept under: fingerprint of content -> earlier fingerprint of names and sizes.
 EARLIER = {"5940fed9ab1d23b1": "83416b670f22702a"}  # the eight classes of ucf101_8.csv
@@ -85,28 +86,30 @@ def index_folder(
 def _probe(
     found: Discovery, contents: Contents, progress: bool
 ) -> tuple[dict[str, list | str], dict[str, str]]:
-    """Of every file ``[frames, height, width, note]``, or the reason why it is left out; and the
-    checksums of those that were opened.
+    """Of every file ``[frames, height, width, note, remark]``, or the reason why it is left out;
+    and the checksums of those that were opened.
 
     Counting means decoding, so what was found is kept, under the checksum of the file.
     """
     facts: dict[str, list | str] = {clip.name: clip.reason for clip in found.clips}
     names = [clip.name for clip in found.clips if clip.reason is None]
     digests = contents.digests(names, progress=progress)
-    todo = [name for name in names if digests[name] not in contents.facts]
+    keys = {name: f"{digest}/{READING}" for name, digest in digests.items()}
+    todo = [name for name in names if keys[name] not in contents.facts]
     jobs = ((i, ("probe", str(found.root / name))) for i, name in enumerate(todo))
     fresh: dict[str, list | str] = {}
     for i, info, reason in progress_bar(
         read_all(jobs), label=f"clips of {found.root.name}", total=len(todo), show=progress
     ):
-        fact = [info[key] for key in ("num_frames", "height", "width", "note")] if info else reason
+        parts = ("num_frames", "height", "width", "note", "remark")
+        fact = [info[key] for key in parts] if info else reason
         fresh[todo[i]] = fact
         if digests[todo[i]] and not str(fact).startswith(PASSING):
-            contents.facts[digests[todo[i]]] = fact
+            contents.facts[keys[todo[i]]] = fact
     if fresh:
         contents.save()
     for name in names:
-        fact = fresh[name] if name in fresh else contents.facts[digests[name]]
+        fact = fresh[name] if name in fresh else contents.facts[keys[name]]
         facts[name] = _too_small(*fact[1:3]) or fact if isinstance(fact, list) else fact
     return facts, digests
 
@@ -125,8 +128,8 @@ def _lines(found: Discovery, facts: dict, digests: dict[str, str]) -> list[dict]
     lines = []
     for clip in found.clips:
         fact = facts[clip.name]
-        note = fact[3] if isinstance(fact, list) else fact
-        status = LEFT_OUT if isinstance(fact, str) else DAMAGED if note else OK
+        note = fact[3] or fact[4] if isinstance(fact, list) else fact
+        status = LEFT_OUT if isinstance(fact, str) else DAMAGED if fact[3] else OK
         line = {"clip": clip.name, "label": clip.label, "status": status, "note": note}
         lines.append(line | {"sha256": digests.get(clip.name)})
     refused = ({"clip": c.name, "status": LEFT_OUT, "note": c.reason} for c in found.refused)

@@ -233,17 +233,11 @@ class _Preparation:
         lines = []
         for row, clip in enumerate(self.clips):
             result = draft.done[row]["result"]
-<<<<<<< HEAD
-            line = {"clip": clip.name, "label": clip.label, "note": result.get("note", "")}
+            note = result.get("note") or result.get("remark", "")
+            line = {"clip": clip.name, "label": clip.label, "note": note}
             line |= {"group": clip.group, "status": LEFT_OUT, "sha256": digests.get(clip.name, "")}
             if not self.labelled:
                 line["label"] = "unlabelled"
-=======
-            note = result.get("note") or result.get("remark", "")
-            line = {"clip": name, "label": self._label(name), "note": note}
-            line["group"] = group_of(name) if self.kind != "unlabelled" else ""
-            line["status"] = LEFT_OUT
->>>>>>> 2ab39e1 (Decoding workers answer in plain data, and their own faults stop the run; one stream, square pixels and stills are read alike everywhere; stored frames are read by PyAV)
             if row in final:
                 line["status"] = DAMAGED if result["note"] else OK
                 line |= {"row": final[row]} | {key: result[key] for key in FOUND}

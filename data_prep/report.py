@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from .discover import Found
 from .lists import Match, SplitLists
 from .official import Official, check, differences
-<<<<<<< HEAD
-=======
-from .prepared import DAMAGED, LEFT_OUT, OK
->>>>>>> 2ab39e1 (Decoding workers answer in plain data, and their own faults stop the run; one stream, square pixels and stills are read alike everywhere; stored frames are read by PyAV)
 
 OK, DAMAGED, LEFT_OUT = "ok", "damaged", "left out"
 SHOWN = 10  # names on the screen; the report has the rest
@@ -49,18 +45,11 @@ def outcome(lines: list[dict], told: Told, official: Official | None = None) -> 
     lost = [line for line in lines if line["status"] == LEFT_OUT]
     empty = {line["label"] for line in lines if line.get("label")} - classes
     named = {
-<<<<<<< HEAD
         "left out": _notes(line for line in lost if _is_missed(line)),
         "in the set, but damaged": _notes(line for line in lines if line["status"] == DAMAGED),
-=======
-        "left out": [f"{x['clip']}: {x['note']}" for x in lines if x["status"] == LEFT_OUT],
-        "in the set, but damaged": [
-            f"{x['clip']}: {x['note']}" for x in lines if x["status"] == DAMAGED
-        ],
-        "in the set, read in a way that needs a word": [
-            f"{x['clip']}: {x['note']}" for x in lines if x["status"] == OK and x["note"]
-        ],
->>>>>>> 2ab39e1 (Decoding workers answer in plain data, and their own faults stop the run; one stream, square pixels and stills are read alike everywhere; stored frames are read by PyAV)
+        "in the set, read in a way that needs a word": _notes(
+            line for line in lines if line["status"] == OK and line["note"]
+        ),
         "the same bytes as another clip": _doubles(stored),
         "folders without a clip that reads": sorted(empty),
         "no clips, passed over": _notes(line for line in lost if not _is_missed(line)),

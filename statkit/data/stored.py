@@ -17,7 +17,7 @@ from statkit.runtime.cache import cache_folder, fingerprint, locked
 from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex
-from statkit.video.files import read_frames
+from statkit.video import READING, read_frames
 from statkit.views import take_views
 
 from .clips import DatasetError, VideoDataset, load_frames
@@ -95,7 +95,9 @@ def store_frames(
     settings = _fit(settings or FrameSettings(), dataset)
     if dataset.prepared and dataset.prepared.settings == settings:
         return FrameStore(dataset, settings, dataset.prepared.folder)
-    folder = cache_folder("frames") / fingerprint([dataset.fingerprint, asdict(settings)])
+    reading = [] if dataset.generated else [READING]  # generated clips never gave other frames
+    made_of = [dataset.fingerprint, asdict(settings), *reading]
+    folder = cache_folder("frames") / fingerprint(made_of)
     if not folder.is_dir():
         waiting = f"another process stores frames of {dataset.name}; waiting for it"
         with locked(cache_folder("locks") / f"frames-{folder.name}", waiting):

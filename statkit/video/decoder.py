@@ -20,6 +20,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from statkit.errors import StatkitError
 
 MAX_PIXELS = 7680 * 4320
+READING = 2  # raised when the same file gives other frames than before; for what caches keep
 
 # Containers of video. The others that the library knows are not opened: pictures, text drawn as
 # video, and play lists, which open further files and addresses by themselves.
