@@ -636,3 +636,28 @@ def test_without_a_camera_the_reader_is_told_why(flags, host, words, launch, lab
     assert lesson.ask("choice.value.name") == "spare.mp4" and lesson.complaints() == []
     lesson.close()
     chromium.close()
+
+
+TALL = [
+    CELLS[0].replace("figsize=(5, 2)", "figsize=(9, 12)"),
+    """
+explorer = explore(
+    draw,
+    number=Slider("Number, pixels", 0, 100, 50),
+    kind=Choice("Kind", ["a long one", "another one", "a third one"], "another one"),
+    on=Toggle("On", True),
+    weights=Shares(["W_CE", "W_SAT", "W_TAT"], [1, 1, 1]),
+)
+""",
+]
+
+
+def test_a_tall_picture_and_its_controls_fit_a_screen(lab, open_lesson):
+    lesson = open_lesson(write_book(lab[2], "tall.ipynb", TALL))
+    lesson.page.set_viewport_size({"width": 1300, "height": 800})
+    lesson.run_all()
+    box = lesson.page.locator(".statkit-picture").locator("xpath=..")
+    room = lesson.page.locator(".jp-WindowedPanel-outer").bounding_box()
+    assert box.bounding_box()["height"] <= room["height"]
+    columns = {bar.bounding_box()["x"] for bar in lesson.page.locator(".noUi-base").all()}
+    assert len(columns) == 2

@@ -17,6 +17,8 @@ from PIL import Image
 from statkit.plots.embeddings import class_style
 from statkit.runtime.progress import HEADLESS
 
+from .explorer import with_words
+
 
 class ClipScatter(anywidget.AnyWidget):
     """``chosen`` is the number of the point under the pointer, or -1; arrow keys step through.
@@ -88,7 +90,7 @@ class ClipScatter(anywidget.AnyWidget):
 def show_scatter(*args, **options) -> ClipScatter:
     """Display a :class:`ClipScatter`; headless runs also point at its ends."""
     scatter = ClipScatter(*args, **options)
-    display(scatter)
+    display(with_words(scatter, "Points that show their clips, live in Jupyter."), raw=True)
     if os.environ.get(HEADLESS):
         scatter.check()
     return scatter
