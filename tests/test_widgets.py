@@ -277,7 +277,7 @@ def test_widgets_go_and_their_words_stay():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_a_notebook_without_its_package_says_what_to_do(path, monkeypatch, capsys):
     guard = json.loads(path.read_text())["cells"][1]
-    assert guard["metadata"] == {"tags": ["guard"]}
+    assert guard["metadata"]["tags"] == ["guard"]
     assert not InteractiveShell().run_cell("".join(guard["source"])).error_in_exec
     monkeypatch.setitem(sys.modules, "statkit", None)
     result = InteractiveShell().run_cell("".join(guard["source"]))
