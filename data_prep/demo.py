@@ -23,6 +23,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image, ImageDraw
 
+from statkit.errors import StatkitError
 from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
 from statkit.video import write_video
@@ -77,11 +78,11 @@ class Knobs:
         for name, (low, high) in KNOB_RANGES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"{name} is a number, got {value!r}")
+                raise StatkitError(f"{name} is a number, got {value!r}")
             if not low <= value <= high:
-                raise ValueError(f"{name} is from {low} to {high}, got {value}")
+                raise StatkitError(f"{name} is from {low} to {high}, got {value}")
         if self.clips % len(ACTIONS):
-            raise ValueError(f"clips is a multiple of {len(ACTIONS)}, got {self.clips}")
+            raise StatkitError(f"clips is a multiple of {len(ACTIONS)}, got {self.clips}")
 
     @classmethod
     def read(cls, words: str) -> Knobs:
@@ -94,11 +95,11 @@ class Knobs:
         for word in filter(None, words.split(",")):
             name, _, text = word.partition("=")
             if name not in KNOB_RANGES:
-                raise ValueError(f"the knobs are {', '.join(KNOB_RANGES)}; got {word!r}")
+                raise StatkitError(f"the knobs are {', '.join(KNOB_RANGES)}; got {word!r}")
             try:
                 values[name] = int(text) if name == "clips" else float(text)
             except ValueError:
-                raise ValueError(f"{name} is a number, got {text!r}") from None
+                raise StatkitError(f"{name} is a number, got {text!r}") from None
         return cls(**values)
 
     def changed(self) -> dict[str, float]:
@@ -319,11 +320,11 @@ def _parts(train: int, test: int, *, fixed_test: bool) -> tuple[list[Clip], list
 def _check(train: int, test: int, frames: int, size: tuple[int, int]) -> None:
     for name, count in (("train", train), ("test", test)):
         if count < len(ACTIONS) or count % len(ACTIONS):
-            raise ValueError(f"{name} must be a positive multiple of {len(ACTIONS)}, got {count}")
+            raise StatkitError(f"{name} must be a positive multiple of {len(ACTIONS)}, got {count}")
     if frames < 8:
-        raise ValueError(f"frames must be at least 8, got {frames}")
+        raise StatkitError(f"frames must be at least 8, got {frames}")
     if min(size) < 16 or size[0] % 2 or size[1] % 2:
-        raise ValueError(f"size must be even and at least 16x16, got {size[0]}x{size[1]}")
+        raise StatkitError(f"size must be even and at least 16x16, got {size[0]}x{size[1]}")
 
 
 def _same(out: Path, card: dict) -> bool:
@@ -337,14 +338,14 @@ def _same(out: Path, card: dict) -> bool:
     try:
         found = json.loads((out / "generated.json").read_text())
     except (OSError, ValueError):
-        raise ValueError(f"{out} exists and is not a demo set") from None
+        raise StatkitError(f"{out} exists and is not a demo set") from None
     differ = [
         f"{key} is {found.get(key)!r}, asked for {card.get(key)!r}"
         for key in sorted(found.keys() | card.keys())
         if found.get(key) != card.get(key)
     ]
     if differ:
-        raise ValueError(f"{out} holds another demo set: {'; '.join(differ)}")
+        raise StatkitError(f"{out} holds another demo set: {'; '.join(differ)}")
     return True
 
 

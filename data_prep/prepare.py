@@ -15,6 +15,7 @@ from pathlib import Path
 
 from statkit.data.clips import DatasetError
 from statkit.data.frames import FrameSettings
+from statkit.errors import StatkitError
 from statkit.runtime.cache import fingerprint, locked
 from statkit.runtime.progress import progress_bar
 
@@ -96,7 +97,7 @@ def prepare_set(
             file that cannot be read.
     """
     if kind not in KINDS:
-        raise ValueError(f"kind {kind!r} is not one of {KINDS}")
+        raise StatkitError(f"kind {kind!r} is not one of {KINDS}")
     how = how or How()
     source, out = Path(source).expanduser(), Path(out).expanduser().absolute()
     if not source.exists():

@@ -5,14 +5,20 @@ differs."""
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from torchvision.models import resnet
 from torchvision.models.video import resnet as video_resnet
+
+from statkit.errors import StatkitError
+from statkit.runtime.cache import read_cached
 
 
 @dataclass(frozen=True)
@@ -41,19 +47,74 @@ def _weights_at_hand(name: str) -> Path | None:
     return min(Path(folder).glob(f"{name}*.pth"), default=None) if folder else None
 
 
+NESTED = ("state_dict", "model_state_dict", "model")  # where checkpoints keep the weights
+PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
+_SCALAR = np.float64(0).__reduce__()[0]
+_NUMPY = [  # numbers that training scripts keep beside the weights
+    np.dtype,
+    _SCALAR,
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    *(type(np.dtype(code)) for code in "?bhilefd"),
+]
+
+
 def _load_backbone(backbone: nn.Module, path: str | Path) -> None:
-    if not Path(path).is_file():
-        raise ValueError(f"no weights at {path}")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = _read_weights(Path(path).expanduser())
     try:
         missing, extra = backbone.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit this backbone: {error}") from error
+        first = " ".join(str(error).splitlines()[1:2]).strip()
+        raise StatkitError(f"{path} does not fit this backbone: {first}") from error
     # Files of older PyTorch lack the batch counters, which nothing here reads.
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     wrong = [key for key in [*missing, *extra] if not key.startswith("fc.")]
     if wrong:
-        raise ValueError(f"{path} does not fit this backbone: {len(wrong)} keys, e.g. {wrong[:3]}")
+        raise StatkitError(
+            f"{path} does not fit this backbone: {len(wrong)} keys, e.g. {wrong[:3]}"
+        )
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A state dict, as it is or inside a checkpoint, without the prefixes that wrappers add."""
+    if not path.is_file():
+        raise StatkitError(f"no weights at {path}")
+    try:
+        with torch.serialization.safe_globals(_NUMPY):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise StatkitError(
+            f"{path} holds more than weights (a whole model?), or is no file of PyTorch: save "
+            "model.state_dict() with torch.save"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise StatkitError(f"{path} is not a whole file of weights: it may be cut short") from error
+    for name in NESTED:
+        if isinstance(state, dict) and isinstance(state.get(name), dict):
+            state = state[name]
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        raise StatkitError(f"{path} has no weights by name; save model.state_dict()")
+    for prefix in 2 * PREFIXES:
+        if state and all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): values for name, values in state.items()}
+    return state
+
+
+def download_weights(architecture: Architecture) -> dict[str, torch.Tensor]:
+    """torchvision's weights; a broken file of an earlier download is set aside.
+
+    Raises:
+        StatkitError: they cannot be downloaded.
+    """
+    url = architecture.weights.url
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    state = read_cached(file, partial(torch.load, map_location="cpu", weights_only=True))
+    try:
+        return state or architecture.weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        raise StatkitError(
+            f"pretrained weights cannot be downloaded from {url} ({error}). Without internet: "
+            "name a file of them (pretrained), or a folder of such files in STATKIT_WEIGHTS"
+        ) from error
 
 
 class _DemoBackbone(nn.Module):

@@ -1,7 +1,15 @@
-"""The errors that a user, a disk or a neighbour can cause; every other exception is a fault of the
-kit, and shows its traceback."""
+"""The errors that a user, a disk, a network or a neighbour can cause, as one line. Every other
+exception is a fault of the kit and shows its traceback."""
 
 from __future__ import annotations
+
+import errno
+from concurrent.futures import BrokenExecutor
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+MEMORY = (
+    "not enough memory: use a smaller batch_size or frame size, fewer workers, or another device"
+)
 
 
 class StatkitError(ValueError):
@@ -11,3 +19,49 @@ class StatkitError(ValueError):
     def _render_traceback_(self) -> list[str]:
         """What IPython prints in place of a traceback."""
         return [f"{type(self).__name__}: {self}"]
+
+
+def in_one_line(error: BaseException) -> str | None:
+    """What to tell the user of an error; None for a fault of the kit."""
+    if isinstance(error, StatkitError | FloatingPointError):
+        return str(error)
+    if isinstance(error, OSError):
+        return _of_system(error)
+    text = str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return MEMORY
+    if isinstance(error, RuntimeError) and "can't allocate memory" in text:
+        return MEMORY
+    writing = ("PytorchStreamWriter failed", "unexpected pos")  # of torch.save, which hides why
+    if isinstance(error, RuntimeError) and any(words in text for words in writing):
+        return "the network could not be written: the disk is full or cannot be written"
+    if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
+        return "a worker process was ended from outside, most often for want of memory: use fewer"
+    return None
+
+
+def _of_system(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    if error.errno in FULL:
+        return f"{place}the disk is full; free some room, or set STATKIT_CACHE to another disk"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{place}{error.strerror.lower()}; name a place that you may use"
+    return f"{place}{error.strerror or error}"
+
+
+def one_line_in_notebooks() -> None:
+    """Let this notebook show the errors of :func:`in_one_line` as one line; outside a notebook,
+    nothing."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+
+    def show(shell, kind, error, trace, tb_offset=None) -> None:
+        line = in_one_line(error)
+        if line and not isinstance(error, StatkitError):
+            error._render_traceback_ = lambda: [f"{kind.__name__}: {line}"]
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+
+    shell.set_custom_exc((Exception,), show)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from statkit.errors import StatkitError
+
 PAPER_SIZE = (12, 16)
 
 
@@ -39,13 +41,13 @@ def to_low_res(
     """
     _check(frames)
     if min(size) < 1 or blur < 0 or noise < 0:
-        raise ValueError(
+        raise StatkitError(
             f"size must be positive, blur and noise at least 0: {size=} {blur=} {noise=}"
         )
     frames = centre_crop(frames, size)
     height, width = frames.shape[1:3]
     if size[0] > height or size[1] > width:
-        raise ValueError(
+        raise StatkitError(
             f"cannot degrade to {size[0]}x{size[1]}: "
             f"the frames have only {height}x{width} pixels at that aspect ratio"
         )

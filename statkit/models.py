@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from statkit.errors import StatkitError
+
 from .attention import TAMOutput, TemporalAttention, spatial_attention
-from .backbones import MODELS, _load_backbone, _weights_at_hand
+from .backbones import MODELS, _load_backbone, _weights_at_hand, download_weights
 
 BATCHNORM = ("train", "partial", "all")  # layers that train: all, the first, none
 
@@ -63,21 +65,20 @@ def build_model(
         ValueError: unknown name, no such pretrained weights, a file that does not fit.
     """
     if name not in MODELS:
-        raise ValueError(f"model {name!r} is not one of {sorted(MODELS)}")
+        raise StatkitError(f"model {name!r} is not one of {sorted(MODELS)}")
     architecture = MODELS[name]
-    weights = None
     if pretrained is True:
         pretrained = _weights_at_hand(name) or True
+    if pretrained is True and architecture.weights is None:
+        raise StatkitError(f"torchvision has no pretrained weights for {name!r}")
+    backbone: Any = architecture.build(weights=None)
     if pretrained is True:
-        if architecture.weights is None:
-            raise ValueError(f"torchvision has no pretrained weights for {name!r}")
-        weights = architecture.weights
-    backbone: Any = architecture.build(weights=weights)
-    if isinstance(pretrained, str | Path):
+        backbone.load_state_dict(download_weights(architecture))
+    elif pretrained:
         _load_backbone(backbone, pretrained)
     if small_stem:
         if architecture.temporal:
-            raise ValueError(f"small_stem is for 2-D backbones, {name!r} is 3-D")
+            raise StatkitError(f"small_stem is for 2-D backbones, {name!r} is 3-D")
         backbone.conv1.stride = (1, 1)
         backbone.maxpool = nn.Identity()
     return STATNet(

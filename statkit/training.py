@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from statkit.errors import StatkitError
+
 from .backbones import MODELS
 from .data.stored import FrameStore, Source
 from .losses import PARTS, LossParts, STATLoss
@@ -35,7 +37,7 @@ from .sampling import BatchIndex, train_batches
 from .teacher import Teacher
 
 
-class CheckpointError(ValueError):
+class CheckpointError(StatkitError):
     """A checkpoint that cannot be gone on from; the message says why."""
 
 

@@ -74,7 +74,7 @@ def test_markdown_and_latex_hold_the_same_numbers():
     runs += [run("stat", s, v) for s, v in enumerate((35, 47))]
     lines = lines_of(runs, ("student", "stat"))
     text, code = markdown(lines), latex(lines, "A title")
-    assert text.count("\n") == 4 and "−4.0 ± 12.7" in text and "42.79" in text
+    assert text.count("\n") == 4 and "-4.0 ± 12.7" in text and "42.79" in text
     assert r"$-$4.0 $\pm$ 12.7" in code and r"\caption{A title}" in code
     assert code.count(r"\\") == 3 and "%" not in code.replace(r"\%", "")
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from statkit.data.clips import Split
-from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
+from statkit.errors import StatkitError
+from statkit.runtime.cache import cache_folder, fingerprint, read_cached, write_atomically
 
 NEIGHBOURS = 5
 STEPS = 500  # twice as many take twice as long and change no neighbourhood to speak of
@@ -34,18 +35,28 @@ def tsne(
         steps: of the optimisation.
 
     Returns:
-        float32 ``[N, 2]``. Only who is near whom means anything: not axes, sizes or gaps.
+        float32 ``[N, 2]``. Only who is near whom means anything: not axes, sizes or gaps. Points
+        that are all equal stay in one place, at 0.
 
     Raises:
-        ValueError: fewer than 4 points, another number of axes, or numbers that are not finite.
+        StatkitError: fewer than 4 points, another number of axes, or numbers that are not finite.
     """
     points = np.ascontiguousarray(points, np.float32)
     if points.ndim != 2 or len(points) < 4 or not np.isfinite(points).all():
-        raise ValueError(f"t-SNE takes finite points [N, C], N at least 4, got {points.shape}")
+        raise StatkitError(f"t-SNE takes finite points [N, C], N at least 4, got {points.shape}")
+    if perplexity <= 0:
+        raise StatkitError(f"perplexity is a number above 0, got {perplexity}")
+    # The compiled steps crash on distances that are all 0 or overflow; a scale changes no picture.
+    extent = float(np.ptp(points.astype(np.float64), axis=0).max())
+    if extent <= 1e-6 * float(np.abs(points).max()):
+        return np.zeros((len(points), 2), np.float32)
+    if not 1e-9 < extent < 1e9:
+        points = np.ascontiguousarray(points / extent, np.float32)
     perplexity = clip_perplexity(perplexity, len(points))
     made_of = [fingerprint(points.tobytes().hex()), perplexity, start, seed, steps]
     file = cache_folder("tsne") / f"{fingerprint(made_of)}.npy"
-    if not file.is_file():
+    found = read_cached(file, np.load)
+    if found is None:
         from sklearn.manifold import TSNE
         from threadpoolctl import threadpool_limits
 
@@ -54,7 +65,7 @@ def tsne(
         with threadpool_limits(1):
             found = method.fit_transform(points).astype(np.float32)
         write_atomically(file, lambda path: np.save(path, found))
-    return np.load(file)
+    return found
 
 
 def clip_perplexity(perplexity: float, count: int) -> float:
@@ -82,6 +93,8 @@ def separation(
     """Measure how points ``[N, C]`` fall apart into their labels ``[N]`` (and scenes ``[N]``)."""
     from sklearn.metrics import silhouette_score
 
+    if len(np.unique(labels)) < 2 or len(points) < 3:
+        raise StatkitError("separation needs two classes and three points at least")
     near = neighbours(points)
     share = None if scenes is None else float(100 * (scenes[near] == scenes[:, None]).mean())
     return Separation(knn_accuracy(near, labels), float(silhouette_score(points, labels)), share)
@@ -114,6 +127,8 @@ def clark_evans_ratio(points: np.ndarray) -> float:
     from scipy.spatial import ConvexHull
     from sklearn.neighbors import NearestNeighbors
 
+    if np.linalg.matrix_rank(points - points.mean(0)) < 2:
+        return 0.0  # in one place or on one line there is no area
     nearest = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()[0].mean()
     area = ConvexHull(points).volume  # in two dimensions the volume is the area
     return float(nearest / (0.5 * np.sqrt(area / len(points))))
@@ -131,7 +146,7 @@ def pick_clips(split: Split, which: str = "test", *, most: int = 9000, seed: int
         ValueError: another word.
     """
     if which not in ("test", "paper"):
-        raise ValueError(f"clips are of the 'test' split or as in the 'paper', got {which!r}")
+        raise StatkitError(f"clips are of the 'test' split or as in the 'paper', got {which!r}")
     clips = split.test if which == "test" else np.concatenate(split)
     if len(clips) > most:
         clips = np.random.default_rng(seed).choice(clips, most, replace=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -10,8 +12,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from statkit.errors import StatkitError, in_one_line
 from statkit.runtime.parameters import parameters_of
 from statkit.runtime.processes import cores, dask_executor, is_main, process_pool, processes
+from statkit.runtime.progress import close_bars
 
 from .options import (
     Parser,
@@ -20,21 +24,30 @@ from .options import (
     add_grading,
     add_preparation,
     add_training,
-    value_of,
 )
 
 LEDGERS = {"generated clips": "demo.csv", "real clips": "ucf101_8.csv"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; 0 if all went well, 1 with one line on stderr if not, 130 on Ctrl-C."""
+    """Entry point; 0 if all went well, 1 with one line on stderr for what a user, a disk or a
+    network did, 2 with a traceback for a fault of ours, 130 on Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser(next(iter(arguments), "")).parse_args(arguments)
     try:
         options.command(options)
-    except ValueError as error:  # all errors of ours are
-        print(f"statkit: {error}", file=sys.stderr)
+    except BrokenPipeError:  # of "statkit ... | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:
+        close_bars()
+        line = in_one_line(error)
+        if line:
+            print(f"statkit: {line}", file=sys.stderr)
+            return 1
+        traceback.print_exc()
+        print("statkit: a fault of statkit itself; please report these lines", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nstatkit: stopped; the same command goes on from here", file=sys.stderr)
         return 130
@@ -75,19 +88,19 @@ def _prepare_set(options) -> None:
 
     kind, source, settings = options.kind, options.source, FRAMES
     if not kind or not options.out:
-        raise ValueError("say what to prepare and where to: statkit prepare KIND --out FOLDER")
+        raise StatkitError("say what to prepare and where to: statkit prepare KIND --out FOLDER")
     if kind == "demo":
         demo = open_dataset("demo" if options.data == "demo" else options.data)
         kind, source = "folder", demo.root.parent
         settings = replace(settings, frames_per_clip=16, hr_size=(72, 96))
     if options.fetch:
         if kind not in OFFICIAL:
-            raise ValueError(f"--fetch knows where {' and '.join(OFFICIAL)} are, not {kind}")
+            raise StatkitError(f"--fetch knows where {' and '.join(OFFICIAL)} are, not {kind}")
         print(OFFICIAL[kind].terms, flush=True)
         source = source or options.out / "downloads"
         fetch(OFFICIAL[kind].downloads, source, mirror=options.mirror)
     if source is None:
-        raise ValueError("say where the clips are: --source FOLDER or ARCHIVE (or --fetch)")
+        raise StatkitError("say where the clips are: --source FOLDER or ARCHIVE (or --fetch)")
     prepare_set(
         kind,
         source,
@@ -116,7 +129,7 @@ def evaluate(options) -> None:
     for experiment in _experiments(options):
         for row in options.rows:
             if not experiment.trained(row):
-                raise ValueError(
+                raise StatkitError(
                     f"{row} with seed {experiment.seed} is not trained for these settings; "
                     "run statkit train with the same options first"
                 )
@@ -132,11 +145,11 @@ def tables(options) -> None:
     """Run the paper's tables as grids, or go on with them, and write them beside the paper's."""
     from statkit.experiments.grid import TABLES, plan, run_jobs
     from statkit.experiments.results import write_results
-    from statkit.experiments.tables import latex, lines_of, markdown
-    from statkit.gallery.save import save_text
+    from statkit.experiments.tables import latex, lines_of, markdown, plain_markdown
+    from statkit.runtime.cache import save_text
 
     if processes() > 1 and (options.dask or options.workers > 1):
-        raise ValueError("spread a grid over workers, or each training over processes: not both")
+        raise StatkitError("spread a grid over workers, or each training over processes: not both")
     dataset = _dataset(options)
     config = _setting(options, dataset)
     for name in options.table:
@@ -161,7 +174,7 @@ def tables(options) -> None:
         lines = lines_of(results, rows, baseline=table.baseline, table=name)
         kind = "generated" if dataset.generated else "real"
         caption = f"{table.title}, on {dataset.name} ({len(dataset)} {kind} clips)"
-        save_text(file.with_suffix(".md"), f"{caption}\n\n{markdown(lines)}")
+        save_text(file.with_suffix(".md"), f"{plain_markdown(caption)}\n\n{markdown(lines)}")
         save_text(file.with_suffix(".tex"), latex(lines, caption))
         _table_figure(table, results, rows, dataset, file)
         print(
@@ -201,7 +214,7 @@ def claims(options) -> None:
     """Write CLAIMS.md: each claim of the paper, and what the committed runs say of it."""
     from statkit.experiments.ledger import ledger
     from statkit.experiments.results import comparable, read_results
-    from statkit.gallery.save import save_text
+    from statkit.runtime.cache import save_text
 
     files = {words: options.results / file for words, file in LEDGERS.items()}
     sets = {words: comparable(read_results(f)) for words, f in files.items() if f.is_file()}
@@ -213,7 +226,6 @@ def figures(options) -> None:
     from statkit.gallery.book import write_book
     from statkit.gallery.runner import (
         NotebookError,
-        notebook_parameters,
         run_notebooks,
         sweep_notebooks,
     )
@@ -224,20 +236,19 @@ def figures(options) -> None:
         notebooks = [nb for nb in notebooks if any(nb.name.startswith(o) for o in options.only)]
     if not notebooks:
         raise NotebookError(f"no such notebook in {folder.resolve()}; --notebooks names the folder")
-    known = {name for notebook in notebooks for name in notebook_parameters(notebook)}
-    quick = {"dataset": "demo-small", "epochs": 2} if options.quick else {}
-    parameters = {name: value for name, value in quick.items() if name in known}
-    parameters |= {name: value_of(text) for name, text in options.parameter}
+    how = {"defaults": {"dataset": "demo-small", "epochs": 2} if options.quick else {}}
+    parameters = dict(options.parameter)
     if options.sweep:
         name, *values = options.sweep
-        sweep = name, [value_of(text) for text in values]
+        if not values:
+            raise StatkitError(f"--sweep {name}: name the values, too")
         paths = [notebook.resolve() for notebook in notebooks]
         options.workers = options.workers or 2
         with _executor(options) as executor:
-            sweep_notebooks(paths, options.out, parameters, sweep, executor)
+            sweep_notebooks(paths, options.out, parameters, (name, values), executor, **how)
         print(f"figures and tables are in {options.out}, a folder a value")
         return
-    run_notebooks(notebooks, options.out, parameters, workers=options.workers)
+    run_notebooks(notebooks, options.out, parameters, workers=options.workers, **how)
     print(f"figures and tables are in {options.out}, as a book: {write_book(options.out)}")
 
 
@@ -246,7 +257,7 @@ def grade(options) -> None:
     import json
 
     from statkit.exercises.grade import grade
-    from statkit.gallery.save import save_text
+    from statkit.runtime.cache import save_text
 
     grades = grade(options.notebook, limit=options.limit)
     for found in grades:

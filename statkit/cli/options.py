@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -78,13 +77,6 @@ def path(text: str) -> Path:
 
 def _weights(text: str) -> bool | str:
     return {"yes": True, "no": False}.get(text) if text in ("yes", "no") else str(path(text))
-
-
-def value_of(text: str):
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def add_preparation(sub: argparse.ArgumentParser) -> None:
@@ -227,6 +219,8 @@ def add_claims(sub: argparse.ArgumentParser) -> None:
 
 
 def add_figures(sub: argparse.ArgumentParser) -> None:
+    from statkit.gallery.parameters import PARAMETERS
+
     sub.add_argument("--only", nargs="+", metavar="NN", help="notebooks by number, such as 01 04")
     sub.add_argument("--quick", action="store_true", help="a few clips and epochs, to see it run")
     sub.add_argument(
@@ -236,7 +230,11 @@ def add_figures(sub: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="a parameter for the notebooks that have it",
+        help="a parameter for the notebooks that have it; a path is relative to here. "
+        + "; ".join(
+            f"{name}: {parameter.meaning} ({parameter.range})"
+            for name, parameter in PARAMETERS.items()
+        ),
     )
     sub.add_argument(
         "--sweep",

@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from statkit.errors import StatkitError
+
 from .frames import FrameSettings
 
 
-class DatasetError(ValueError):
+class DatasetError(StatkitError):
     """A folder that is not a usable data set; the message says what is missing."""
 
 
@@ -102,7 +104,7 @@ def load_frames(folder: Path, side: str) -> np.ndarray:
     """uint8 ``[N, T, H, W, 3]``, memory-mapped: the "hr" or "lr" frames that lie in a folder.
 
     Raises:
-        DatasetError: they are not there.
+        DatasetError: they are not there, or not whole.
     """
     file = folder / f"{side}.npy"
     if not file.is_file():
@@ -110,4 +112,7 @@ def load_frames(folder: Path, side: str) -> np.ndarray:
             f"the {side.upper()} frames are asked for, and {file} is not there: put it back, or "
             f"delete {folder} and run the same command (or statkit prepare) to make it again"
         )
-    return np.load(file, mmap_mode="r")
+    try:
+        return np.load(file, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise DatasetError(f"{file} is cut short or no file of frames ({error})") from error

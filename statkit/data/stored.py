@@ -7,13 +7,20 @@ import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from statkit.runtime.cache import cache_folder, fingerprint, locked
+from statkit.runtime.cache import (
+    cache_folder,
+    fingerprint,
+    locked,
+    new_array,
+    read_cached,
+    save_text,
+)
 from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex
@@ -98,12 +105,22 @@ def store_frames(
     reading = [] if dataset.generated else [READING]  # generated clips never gave other frames
     made_of = [dataset.fingerprint, asdict(settings), *reading]
     folder = cache_folder("frames") / fingerprint(made_of)
-    if not folder.is_dir():
+    if read_cached(folder, partial(_check_store, count=len(dataset), settings=settings)) is None:
         waiting = f"another process stores frames of {dataset.name}; waiting for it"
         with locked(cache_folder("locks") / f"frames-{folder.name}", waiting):
             if not folder.is_dir():
                 _build_store(dataset, settings, folder, progress)
     return FrameStore(dataset, settings, folder)
+
+
+def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:
+    """The folder; DatasetError where a file of it is cut short. HR frames may be gone: students
+    need none."""
+    for side, size in (("hr", settings.hr_size), ("lr", settings.lr_size)):
+        wanted = (count, settings.frames_per_clip, *size, 3)
+        if (folder / f"{side}.npy").exists() and load_frames(folder, side).shape != wanted:
+            raise DatasetError(f"{side}.npy has other frames")
+    return folder
 
 
 def _fit(settings: FrameSettings, dataset: VideoDataset) -> FrameSettings:
@@ -126,9 +143,7 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         hr, lr = (
-            np.lib.format.open_memmap(
-                work / f"{kind}.npy", "w+", np.uint8, (count, length, *size, 3)
-            )
+            new_array(work / f"{kind}.npy", np.uint8, (count, length, *size, 3))
             for kind, size in (("hr", settings.hr_size), ("lr", settings.lr_size))
         )
 
@@ -143,7 +158,7 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
         hr.flush()
         lr.flush()
         described = {"dataset": dataset.fingerprint, **asdict(settings)}
-        (work / "store.json").write_text(json.dumps(described, indent=1))
+        save_text(work / "store.json", json.dumps(described, indent=1))
         try:
             work.rename(folder)
         except OSError:

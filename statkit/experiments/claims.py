@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from statkit.errors import StatkitError
+
 from .results import Estimate, Result, estimate, gain, values_of
 
 Runs = Sequence[Result]
@@ -58,7 +60,7 @@ class Claim:
         return TESTS[self.test](self, [run for run in runs if run.table == self.table])
 
 
-class NotReached(ValueError):
+class NotReached(StatkitError):
     """No run is long enough to compare with; the message says by how much."""
 
 
@@ -85,7 +87,7 @@ def _gain_shrinks(claim: Claim, runs: Runs) -> Estimate:
     coarse, fine = gains
     both = sorted(coarse.keys() & fine.keys())
     if not both:
-        raise ValueError("no seed was run at both 6x8 and 24x32")
+        raise StatkitError("no seed was run at both 6x8 and 24x32")
     return estimate([coarse[key] - fine[key] for key in both])
 
 
@@ -102,7 +104,7 @@ def _equal_time(claim: Claim, runs: Runs, *, with_teacher: bool = False) -> Esti
     of = {name: values_of(runs, name) for name in names}
     both = set.intersection(*(set(of[name]) for name in (claim.row, *lengths)))
     if len(lengths) < 2 or not both or not of["teacher"]:
-        raise ValueError(f"no seed has {claim.row}, teacher, and {' and '.join(plain_rows[:2])}")
+        raise StatkitError(f"no seed has {claim.row}, teacher, and {' and '.join(plain_rows[:2])}")
     least = {name: min(values_of(runs, name, "seconds").values()) for name in names}
     spent = least[claim.row] + with_teacher * least["teacher"]
     times = [least[name] for name in lengths]
@@ -118,7 +120,7 @@ def _finds_action(claim: Claim, runs: Runs) -> Estimate:
     known = [run for run in runs if run.row == claim.row and run.in_action is not None]
     shares = {run.seed: 100 * (run.in_action - run.in_action_blind) for run in known}
     if not shares:
-        raise ValueError("the true action interval is not known")
+        raise StatkitError("the true action interval is not known")
     return estimate(list(shares.values()))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from statkit.data.clips import VideoDataset
+from statkit.data.clips import DatasetError, Split, VideoDataset
 from statkit.data.flow import flow_frames
 from statkit.data.own_clip import OwnClip
 from statkit.data.stored import FrameStore, Source, store_frames
@@ -27,14 +27,21 @@ from statkit.evaluation import (
 )
 from statkit.models import STATNet, build_model
 from statkit.recipes import Recipe
-from statkit.runtime.cache import cache_folder, locked, write_atomically
+from statkit.runtime.cache import (
+    cache_folder,
+    locked,
+    read_cached,
+    save_text,
+    set_aside,
+    write_atomically,
+)
 from statkit.runtime.device import device_name, pick_device
 from statkit.runtime.distributed import barrier, broadcast_from_main
 from statkit.runtime.processes import is_main
 from statkit.runtime.progress import progress_bar
 from statkit.shipped import manifest, shipped_weights
 from statkit.teacher import Teacher
-from statkit.training import train_transfer
+from statkit.training import CheckpointError, train_transfer
 
 from .measure import evaluate_row, measure, parameters_of, probe
 from .results import Result
@@ -77,6 +84,7 @@ class Experiment:
         self.unlabelled, self.live_teacher, self.fresh = unlabelled, live_teacher, fresh
         self.device, self.progress = pick_device(device), progress
         self.split = dataset.split(config.split)
+        _check_clips(dataset, self.split)
         self._networks: dict[str, STATNet] = {}
         self._teachers: dict[tuple, Teacher] = {}
         self._predictions: dict[tuple[str, int], Prediction] = {}
@@ -127,22 +135,41 @@ class Experiment:
     def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
         """The row's trained network in evaluation mode: as kept, as shipped, or trained now."""
         if row not in self._networks:
-            shipped = self._shipped(row)
-            if shipped is None and not broadcast_from_main(self._weights(row).is_file()):
+            network = self._kept(row)
+            if network is None:
+                network = self._as_shipped(row)
+            if network is None:
                 with self._alone(row):
-                    if not broadcast_from_main(self._weights(row).is_file()):
+                    network = self._kept(row)
+                    if network is None:
                         self._train(row, on_epoch)
-            network = self.new_network(row).to(self.device)
-            if shipped is None:
-                state = torch.load(self._weights(row), map_location="cpu", weights_only=True)
-            else:
-                about = f"prec@1 {shipped['result']['prec1']:.1f} %; fresh=True trains one here"
-                print(f"{self.rows[row].title}: a network that ships with the kit ({about})")
-                state = shipped_weights(self._folder(row).name)
-                state = {name: torch.from_numpy(values) for name, values in state.items()}
-            network.load_state_dict(state)
-            self._networks[row] = network.eval()
+                        network = self._read(row, self._weights(row))
+            self._networks[row] = network.to(self.device).eval()
         return self._networks[row]
+
+    def _kept(self, row: str) -> STATNet | None:
+        """The row's network as an earlier run left it; None where there is none, or half a one."""
+        network, run, weights = None, self._run_file(row), self._weights(row)
+        if is_main() and read_cached(run, _read_run):
+            network = read_cached(weights, partial(self._read, row))
+        kept = broadcast_from_main(network is not None)
+        return self._read(row, weights) if kept and network is None else network
+
+    def _as_shipped(self, row: str) -> STATNet | None:
+        shipped = self._shipped(row)
+        if shipped is None:
+            return None
+        about = f"prec@1 {shipped['result']['prec1']:.1f} %; fresh=True trains one here"
+        print(f"{self.rows[row].title}: a network that ships with the kit ({about})")
+        state = shipped_weights(self._folder(row).name)
+        network = self.new_network(row)
+        network.load_state_dict({name: torch.from_numpy(v) for name, v in state.items()})
+        return network
+
+    def _read(self, row: str, weights: Path) -> STATNet:
+        network = self.new_network(row)
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        return network
 
     def _alone(self, row: str) -> AbstractContextManager:
         """No other process trains the row meanwhile, but those that train together."""
@@ -168,15 +195,18 @@ class Experiment:
             self.rows[row].fused_rows or (row,),
         )
         shipped = None if file.name != "result.json" else self._shipped(row)
-        if shipped is None and not broadcast_from_main(file.is_file()):
+        kept = Result(**shipped["result"]) if shipped else None
+        if kept is None:
+            kept = broadcast_from_main(read_cached(file, _read_result) if is_main() else None)
+        if kept is None:
             for part in parts:
                 self.network(part)
             if is_main():
                 runs = [self._run(part) for part in parts]
                 text = json.dumps(asdict(measure(self, row, runs)), indent=1)
-                write_atomically(file, lambda path: path.write_text(text))
+                save_text(file, text)
             barrier()
-        kept = Result(**(shipped["result"] if shipped else json.loads(file.read_text())))
+            kept = _read_result(file)
         return replace(kept, parameters=parameters_of(self, row))
 
     def predict(self, row: str, clip: int) -> Prediction:
@@ -226,7 +256,8 @@ class Experiment:
             start_as_probe(network.to(self.device), source, store, clips, **how)
         checkpoint = folder / "checkpoint.pt"
         start = time.perf_counter()
-        history = train_transfer(
+        train_now = partial(
+            train_transfer,
             network,
             source,
             store,
@@ -241,13 +272,20 @@ class Experiment:
             progress=self.progress,
             label=f"{kind.title}, seed {self.seed}",
         )
+        try:
+            history = train_now()
+        except CheckpointError as error:
+            if is_main():
+                set_aside(checkpoint, error)
+            barrier()
+            history = train_now()
         if is_main():
             run = {
                 "seconds": time.perf_counter() - start,
                 "device": device_name(self.device),
                 "history": history.epochs,
             }
-            write_atomically(self._run_file(row), lambda path: path.write_text(json.dumps(run)))
+            save_text(self._run_file(row), json.dumps(run))
             state = network.state_dict()
             write_atomically(self._weights(row), lambda path: torch.save(state, path))
             checkpoint.unlink(missing_ok=True)
@@ -297,10 +335,33 @@ class Experiment:
     def _run(self, row: str) -> dict:
         """Seconds, device and history of the row's training."""
         file = self._run_file(row)
-        return json.loads(file.read_text()) if file.is_file() else manifest()[file.parent.name]
+        return _read_run(file) if file.is_file() else manifest()[file.parent.name]
 
     def _run_file(self, row: str) -> Path:
         return self._folder(row) / "run.json"
 
     def _weights(self, row: str) -> Path:
         return self._folder(row) / "weights.pt"
+
+
+def _check_clips(dataset: VideoDataset, split: Split) -> None:
+    """Raise DatasetError for clips from which nothing can be learned or measured."""
+    if len(dataset.classes) < 2:
+        raise DatasetError(
+            f"{dataset.name} has one class, {dataset.classes[0]!r}: there is nothing to tell apart"
+        )
+    for part, clips, least in (("training", split.train, 2), ("test", split.test, 1)):
+        if len(clips) < least:
+            raise DatasetError(
+                f"{dataset.name} has {len(clips)} {part} clips, at least {least} are needed: add "
+                "clips, or name lists that give some to that part"
+            )
+
+
+def _read_run(file: Path) -> dict:
+    run = json.loads(file.read_text("utf-8"))
+    return {name: run[name] for name in ("seconds", "device", "history")}
+
+
+def _read_result(file: Path) -> Result:
+    return Result(**json.loads(file.read_text("utf-8")))

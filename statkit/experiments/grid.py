@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from statkit.data.clips import VideoDataset
+from statkit.errors import StatkitError
 
 from .experiment import Experiment
 from .results import Result
@@ -114,10 +115,10 @@ def plan(
         ValueError: no such table or row.
     """
     if name not in TABLES:
-        raise ValueError(f"there is no table {name!r}, only {', '.join(TABLES)}")
+        raise StatkitError(f"there is no table {name!r}, only {', '.join(TABLES)}")
     unknown = sorted(set(rows) - ROWS.keys())
     if unknown:
-        raise ValueError(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+        raise StatkitError(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     table, jobs = TABLES[name], []
     for split in splits:
         clips = dataset.split(split).train

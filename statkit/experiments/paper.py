@@ -26,7 +26,7 @@ def paper_numbers(table: str, backbone: str = "resnet34") -> dict[tuple[str, str
         backbone: of Table 3's two columns; the other tables have one each.
     """
     found = {}
-    with NUMBERS.open(newline="") as file:
+    with NUMBERS.open(newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
             if line["table"] != table or (table == "3" and line["backbone"] != backbone):
                 continue

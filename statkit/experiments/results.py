@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from statkit.errors import StatkitError
 from statkit.runtime.cache import write_atomically
 from statkit.shipped import SHIPPED
 
@@ -117,7 +118,7 @@ def gain(results: Sequence[Result], row: str, baseline: str, what: str = "prec1"
     ours, theirs = values_of(results, row, what), values_of(results, baseline, what)
     pairs = sorted(ours.keys() & theirs.keys())
     if not pairs:
-        raise ValueError(f"no seed has both {row!r} and {baseline!r}")
+        raise StatkitError(f"no seed has both {row!r} and {baseline!r}")
     return estimate([ours[pair] - theirs[pair] for pair in pairs])
 
 
@@ -126,7 +127,7 @@ def write_results(path: Path, results: Iterable[Result]) -> Path:
     lines = [asdict(result) for result in results]
 
     def write(target: Path) -> None:
-        with target.open("w", newline="") as file:
+        with target.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [f.name for f in fields(Result)])
             writer.writeheader()
             writer.writerows(lines)
@@ -145,10 +146,13 @@ def read_results(path: Path) -> list[Result]:
             return kind(text) if text else None
         return read[kinds[name]](text)
 
-    with Path(path).open(newline="") as file:
-        return [
-            Result(**{k: parse(k, v) for k, v in line.items()}) for line in csv.DictReader(file)
-        ]
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        try:
+            return [
+                Result(**{k: parse(k, v) for k, v in line.items()}) for line in csv.DictReader(file)
+            ]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise StatkitError(f"{path} is not a whole file of results ({error})") from error
 
 
 def comparable(runs: Iterable[Result]) -> list[Result]:

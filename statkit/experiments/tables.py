@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -97,25 +98,33 @@ HEAD = (
 )
 
 
+# The signs that mean something to LaTeX, as the sign itself.
+TEX = str.maketrans(
+    {sign: "\\" + sign for sign in "%&_#${}"}
+    | {"±": r"$\pm$", "×": r"$\times$", "\\": r"\textbackslash{}"}
+    | {"^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "\n": " "}
+)
+
+
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
     head, *rows = _rows(lines)
+    rows = [[plain_markdown(cell) for cell in row] for row in rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
+
+
+def plain_markdown(text: str) -> str:
+    """A name as Markdown that shows it as it is."""
+    return " ".join(re.sub(r"([\\`*_$|<\[])", r"\\\1", text).split())
 
 
 def latex(lines: Sequence[Line], caption: str) -> str:
     """The lines as a LaTeX table (package ``booktabs``)."""
-    swap = {"%": r"\%", "±": r"$\pm$", "−": "$-$", "&": r"\&", "_": r"\_"}
-    rows = []
-    for cells in _rows(lines):
-        text = " & ".join(cells).replace(" & ", "\0")
-        for sign, code in swap.items():
-            text = text.replace(sign, code)
-        rows.append(text.replace("\0", " & ") + r" \\")
+    rows = [" & ".join(cell.translate(TEX) for cell in row) + r" \\" for row in _rows(lines)]
     body = "\n".join(["\\toprule", rows[0], "\\midrule", *rows[1:], "\\bottomrule"])
     columns = "ll" + "r" * (len(_rows(lines)[0]) - 2)
     return (
-        f"\\begin{{table}}\n\\caption{{{caption}}}\n\\begin{{tabular}}{{{columns}}}\n{body}\n"
+        f"\\begin{{table}}\n\\caption{{{caption.translate(TEX)}}}\n\\begin{{tabular}}{{{columns}}}\n{body}\n"
         "\\end{tabular}\n\\end{table}\n"
     )
 
@@ -145,7 +154,7 @@ def _cells(line: Line) -> tuple[str, ...]:
 
 def signed(difference: Estimate) -> str:
     """A difference with its sign, in words for tables: "+3.1 ± 1.2"."""
-    sign = "+" if difference.mean >= 0 else "−"
+    sign = "+" if difference.mean >= 0 else "-"
     return sign + str(difference._replace(mean=abs(difference.mean)))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,9 @@ import torch
 
 from statkit.backbones import MODELS
 from statkit.data.stored import FrameStore
+from statkit.errors import StatkitError
 from statkit.losses import pool_map
-from statkit.runtime.cache import cache_folder, fingerprint, locked
+from statkit.runtime.cache import cache_folder, fingerprint, locked, new_array, read_cached
 from statkit.runtime.device import autocast, uses_bfloat16
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex, fixed_frames
@@ -80,13 +82,14 @@ class CachedTeacher:
         ends |= {f"map{block}": tuple(size) for block, size in enumerate(map_sizes, 1)}
         shapes = {name: (views, len(clips), length, *end) for name, end in ends.items()}
         self.folder = cache_folder("targets") / _key(teacher, store, clips, shapes, fixed)
-        if not self.folder.is_dir():
+        arrays = read_cached(self.folder, partial(_read_arrays, shapes=shapes))
+        if arrays is None:
             waiting = "another process computes these teacher targets; waiting for it"
             with locked(self.folder.with_name(f".{self.folder.name}.lock"), waiting):
                 if not self.folder.is_dir():
                     self._look_at_all(clips, shapes, progress)
-        files = (self.folder / f"{name}.npy" for name in shapes)
-        self.features, *self.maps = (np.load(file, mmap_mode="r") for file in files)
+            arrays = _read_arrays(self.folder, shapes)
+        self.features, *self.maps = arrays
 
     def _look_at_all(self, clips: np.ndarray, shapes: dict, progress: bool) -> None:
         work = self.folder.with_name(f".{self.folder.name}-unfinished")
@@ -164,6 +167,14 @@ def _look(
     return [values.to("cpu", torch.float16).numpy() for values in clips]
 
 
+def _read_arrays(folder: Path, shapes: dict) -> list[np.ndarray]:
+    """Memory-mapped; ValueError where a file is cut short or has another shape."""
+    arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in shapes]
+    if [array.shape for array in arrays] != list(shapes.values()):
+        raise ValueError("a file has another shape")
+    return arrays
+
+
 def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memmap]:
     """The arrays of a computation under way, new or as a killed one left them, and how many
     (view, clip) are done."""
@@ -174,15 +185,15 @@ def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memm
         needed = 2 * sum(int(np.prod(shape)) for shape in shapes.values())
         free = shutil.disk_usage(work.parent).free
         if needed > free:
-            raise ValueError(
+            raise StatkitError(
                 f"the teacher's targets take {needed / 1e9:.1f} GB and {work.parent} has "
                 f"{free / 1e9:.1f} GB free; set STATKIT_CACHE to a folder on a larger disk, "
                 "or look live (live_teacher)"
             )
         work.mkdir()
         for file, shape in zip(files, shapes.values(), strict=True):
-            np.lib.format.open_memmap(file, "w+", np.float16, shape).flush()
-        np.lib.format.open_memmap(done, "w+", np.int64, (1,)).flush()
+            new_array(file, np.float16, shape).flush()
+        new_array(done, np.int64, (1,)).flush()
     return [np.load(file, mmap_mode="r+") for file in files], np.load(done, mmap_mode="r+")
 
 

@@ -1,5 +1,8 @@
 """Figures saved with their arrays and parameters, notebooks run headless, and the book of both."""
 
-from .save import save_figure, save_text, versions
+from statkit.runtime.cache import save_text
 
-__all__ = ["save_figure", "save_text", "versions"]
+from .parameters import check_parameters
+from .save import save_figure, versions
+
+__all__ = ["check_parameters", "save_figure", "save_text", "versions"]

@@ -14,8 +14,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from statkit.runtime.cache import save_text
+
 from .runner import without_widgets
-from .save import save_text
 
 CAPTIONS = tomllib.loads(Path(__file__).with_name("captions.toml").read_text("utf-8"))
 PAGE = """<!doctype html>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -14,29 +15,43 @@ from pathlib import Path
 from typing import TextIO
 
 import nbformat
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError
+from nbformat.reader import NotJSONError
 
+from statkit.errors import StatkitError, in_one_line
+from statkit.runtime.cache import save_text
+from statkit.runtime.parameters import PATH
 from statkit.runtime.processes import cores, process_pool
 from statkit.runtime.progress import HEADLESS
 from statkit.widgets.picture import ERROR_CLASS
 
-from .save import NOTEBOOK, save_text
+from .parameters import checked, declaration
+from .save import NOTEBOOK
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MOST_WORKERS = 4  # each holds a kernel with its clips and networks, about 1.5 GB
+SHORT = 40  # letters of a folder in which a kernel's socket can lie
+DEMO_SETS = ("demo", "demo-small")  # data sets by name; every other is a path
 TIMEOUT = 3600  # seconds a cell may take
 
 
-class NotebookError(ValueError):
+class NotebookError(StatkitError):
     """A notebook that was not run, or did not end well; the message says which and why."""
 
 
 def notebook_parameters(notebook: Path) -> dict[str, str]:
-    """Names in the notebook's tagged cell, each with its default as written."""
+    """Names in the notebook's tagged cell, each with its kind as annotated.
+
+    Raises:
+        NotebookError: it is no whole notebook.
+    """
     import papermill
 
-    inferred = papermill.inspect_notebook(str(notebook))
-    return {name: entry["default"] for name, entry in inferred.items()}
+    try:
+        inferred = papermill.inspect_notebook(str(notebook))
+    except (NotJSONError, ValidationError) as error:
+        raise NotebookError(f"{notebook} is no whole notebook") from error
+    return {name: entry["inferred_type_name"] for name, entry in inferred.items()}
 
 
 def run_notebooks(
@@ -44,20 +59,22 @@ def run_notebooks(
     figures: Path,
     parameters: dict | None = None,
     *,
+    defaults: dict | None = None,
     workers: int | None = None,
 ) -> None:
     """Run notebooks headless with papermill; executed copies go to ``figures/notebooks``.
 
-    A parameter goes to those notebooks that have it. Every control is moved to its ends on the
-    way. The first notebook that trains runs alone, on all cores: the others want its networks.
-    These run side by side, each with its share of the cores.
+    A parameter, as a value or as typed, goes to those notebooks that have it; a path is relative
+    to the current folder. ``defaults`` are parameters that all of them may lack. Every control is
+    moved to its ends on the way. The first notebook that trains runs alone, on all cores: the
+    others want its networks. These run side by side, each with its share of the cores.
 
     Raises:
         NotebookError: a parameter that none of them has (before anything runs), a cell that
             failed, or a control whose drawing failed; the others are run to their end first.
     """
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
-    jobs = _jobs(known, figures, dict(parameters or {}))
+    jobs = _jobs(known, figures, dict(parameters or {}), dict(defaults or {}))
     first = [job for job in jobs if "epochs" in known[job.notebook]][:1]
     rest = [job for job in reversed(jobs) if job not in first]  # later lessons train longer
     available = cores()
@@ -77,6 +94,7 @@ def sweep_notebooks(
     sweep: tuple[str, Sequence],
     executor: Executor,
     *,
+    defaults: dict | None = None,
     threads: int = 1,
 ) -> None:
     """Run notebooks once for each value of one parameter, on the workers of a process pool or a
@@ -94,26 +112,40 @@ def sweep_notebooks(
     jobs = [
         job
         for value in values
-        for job in _jobs(known, figures / f"{name}-{value}", {**parameters, name: value})
+        for job in _jobs(
+            known,
+            figures / re.sub(r"[^\w.,=-]+", "_", f"{name}-{value}"),
+            {**parameters, name: value},
+            dict(defaults or {}),
+        )
     ]
     if failures := list(_run_on(executor, jobs, threads)):
         raise NotebookError("\n".join(failures))
 
 
-def _jobs(known: dict[Path, dict], figures: Path, parameters: dict) -> list[Job]:
-    """A job a notebook, with those parameters that it has; NotebookError if none has one."""
+def _jobs(known: dict[Path, dict], figures: Path, given: dict, defaults: dict) -> list[Job]:
+    """A job a notebook, with those parameters that it has, checked; NotebookError if none has one
+    of those given."""
     every = sorted({name for names in known.values() for name in names})
-    unknown = sorted(set(parameters) - set(every))
+    unknown = sorted(set(given) - set(every))
     if unknown:
         raise NotebookError(
             f"no notebook has a parameter {', '.join(unknown)}; there are {', '.join(every)}"
         )
     jobs = []
-    for notebook, names in known.items():
-        common = {**parameters, "figures": _from_there(figures, notebook.parent)}
-        given = {name: value for name, value in common.items() if name in names}
-        jobs.append(Job(notebook, figures.resolve() / "notebooks" / notebook.name, given))
+    for notebook, kinds in known.items():
+        common = {**defaults, **given, "figures": str(figures)}
+        own = {k: _for(notebook, k, kinds[k], v) for k, v in common.items() if k in kinds}
+        jobs.append(Job(notebook, figures.resolve() / "notebooks" / notebook.name, own))
     return jobs
+
+
+def _for(notebook: Path, name: str, kind: str, value):
+    """A parameter checked; a path as its notebook takes it, which runs in its own folder."""
+    value = checked(name, kind, value)
+    if declaration(name, kind).kind != PATH or value in ("", *DEMO_SETS):
+        return value
+    return _from_there(Path(value).expanduser(), notebook.parent)
 
 
 def _from_there(folder: Path, start: Path) -> str:
@@ -158,10 +190,17 @@ def _run_on(pool: Executor, jobs: Sequence[Job], threads: int) -> Iterable[str]:
         try:
             problems, seconds = future.result()
         except Exception as error:  # papermill's own errors, and a kernel that died
-            problems, seconds = [str(error).strip() or type(error).__name__], None
+            problems, seconds = [_problem(error)], None
         took = f" ({seconds:.0f} s)" if seconds is not None else ""
         print(f"{job.notebook.name}: {'failed' if problems else 'done'}{took}", flush=True)
         yield from (f"{job.notebook.name}: {problem}" for problem in problems)
+
+
+def _problem(error: Exception) -> str:
+    """One line where the cell showed one, else all of the traceback."""
+    if len(getattr(error, "traceback", ())) == 1:  # papermill's, of an error that is the user's
+        return re.sub(r"\x1b\[[\d;]*m", "", error.traceback[0])
+    return in_one_line(error) or str(error).strip() or type(error).__name__
 
 
 def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
@@ -177,7 +216,7 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
     start = time.perf_counter()
     job.output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="statkit-") as sockets:
+        with tempfile.TemporaryDirectory(prefix="statkit-", dir=_short_folder()) as sockets:
             # Over TCP, kernels warn that others can listen. Without a name of its own, a kernel's
             # local socket has the name of every other's that starts in the same folder.
             local = {"transport": "ipc", "ip": f"{sockets}/kernel"} if os.name == "posix" else {}
@@ -199,6 +238,13 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
             kept = without_widgets(nbformat.read(job.output, as_version=4))
             save_text(job.output, nbformat.writes(kept))
     return callback_errors(executed), time.perf_counter() - start
+
+
+def _short_folder() -> str | None:
+    """A folder for sockets, whose paths may have some hundred letters at most, which a job
+    scheduler's ``TMPDIR`` alone can have."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if len(usual) > SHORT and os.access("/tmp", os.W_OK) else None
 
 
 def without_widgets(notebook: NotebookNode) -> NotebookNode:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from statkit import __version__
 from statkit.data.clips import VideoDataset
-from statkit.runtime.cache import write_atomically
+from statkit.plots.style import same_everywhere
+from statkit.runtime.cache import save_text, write_atomically
 from statkit.widgets import Explorer
 
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "decord", "av")
@@ -61,18 +62,13 @@ def save_figure(
         "alt": figure.alt,
         "versions": versions(),
     }
-    write_atomically(png, lambda path: figure.savefig(path, dpi=150))
-    write_atomically(
-        png.with_suffix(".pdf"), lambda path: figure.savefig(path, metadata={"CreationDate": None})
-    )
+    pdf = {"metadata": {"CreationDate": None}}
+    with same_everywhere():
+        write_atomically(png, lambda path: figure.savefig(path, dpi=150))
+        write_atomically(png.with_suffix(".pdf"), lambda path: figure.savefig(path, **pdf))
     write_atomically(png.with_suffix(".npz"), lambda path: np.savez(path, **figure.shown))
     save_text(png.with_suffix(".json"), json.dumps(made, indent=1, default=str) + "\n")
     return png
-
-
-def save_text(path: str | Path, text: str) -> Path:
-    """Write a text file (a table, a sidecar) whole or not at all."""
-    return write_atomically(Path(path), lambda target: target.write_text(text, encoding="utf-8"))
 
 
 def versions() -> dict[str, str]:

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 
 from statkit.experiments.results import Result, estimate
 
-from .style import COLOURS, MUTED, OTHER, WIDTH, attach, new_figure
+from .style import COLOURS, MUTED, OTHER, WIDTH, attach, drawing, new_figure
 
 HEIGHT = 3.6
 MEASURES = {"prec1": "prec@1", "prec5": "prec@5"}
 
 
+@drawing
 def draw_against(
     results: Sequence[Result],
     titles: dict[str, str],

@@ -21,6 +21,7 @@ from .style import (
     attach,
     draw_strip,
     draw_weights,
+    drawing,
     label_row,
     new_page,
     page_boxes,
@@ -28,6 +29,7 @@ from .style import (
 )
 
 
+@drawing
 def draw_attention(
     looks: dict[str, Prediction],
     titles: dict[str, str],

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from statkit.experiments.results import Result, estimate, values_of
 
-from .style import COLOURS, INK, MUTED, OTHER, attach, in_lines, new_figure
+from .style import COLOURS, INK, MUTED, OTHER, attach, drawing, in_lines, new_figure
 
 
+@drawing
 def draw_comparison(
     results: Sequence[Result],
     titles: dict[str, str],

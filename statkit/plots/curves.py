@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .style import COLOURS, INK, OTHER, attach, new_figure
+from .style import COLOURS, INK, OTHER, attach, drawing, new_figure
 
 PARTS = {"ce": "cross-entropy", "sat": "SAT (Equation 2)", "tat": "TAT (Equation 3)"}
 DASHES = ("-", "--", "-.", ":")
 
 
+@drawing
 def draw_curves(
     histories: Mapping[str, Sequence[Mapping[str, float]]],
     titles: Mapping[str, str],

@@ -21,6 +21,7 @@ from .style import (
     add_rows,
     attach,
     draw_strip,
+    drawing,
     enlarge,
     label_row,
     new_figure,
@@ -41,6 +42,7 @@ KERNELS = {
 SIGNED, REACH = "PuOr", 64  # colours of a signed difference, and the grey levels at their ends
 
 
+@drawing
 def draw_downsampling(
     clips: Sequence[np.ndarray],
     titles: Sequence[str],
@@ -87,6 +89,7 @@ def shrink(frames: np.ndarray, size: tuple[int, int], kernel: str) -> np.ndarray
     return small.clamp(0, 255).permute(0, 2, 3, 1).numpy()
 
 
+@drawing
 def draw_kernels(
     clips: Sequence[np.ndarray],
     titles: Sequence[str],
@@ -136,6 +139,7 @@ def _draw_scale(axes: Axes) -> None:
     axes.set_yticks([])
 
 
+@drawing
 def draw_information(
     sizes: Sequence[tuple[int, int]],
     kept: np.ndarray,
@@ -180,6 +184,7 @@ def draw_information(
     return attach(figure, alt, rows=rows, pixels=pixels, kept=kept)
 
 
+@drawing
 def draw_crop_leak(
     frame: np.ndarray,
     box: Sequence[float] | None = None,

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from statkit.analysis.embedding import Separation
 
-from .style import INK, MUTED, WIDTH, attach, new_figure
+from .style import INK, MUTED, WIDTH, attach, drawing, new_figure
 
 # Okabe and Ito's palette without its yellow, too light on white; a marker tells repeats apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
@@ -26,6 +26,7 @@ def class_style(label: int) -> tuple[str, str]:
     return PALETTE[label % len(PALETTE)], MARKERS[label // len(PALETTE) % len(MARKERS)]
 
 
+@drawing
 def draw_embeddings(
     maps: dict[str, np.ndarray],
     titles: dict[str, str],
@@ -78,6 +79,7 @@ def draw_embeddings(
     return attach(figure, alt, labels=labels, **maps, **numbers)
 
 
+@drawing
 def draw_doubts(
     panels: Sequence[tuple[str, np.ndarray, str]],
     labels: np.ndarray,

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 
 from statkit.analysis.gradients import GradientStats
 
-from .style import COLOURS, INK, MUTED, OTHER, attach, new_figure
+from .style import COLOURS, INK, MUTED, OTHER, attach, drawing, new_figure
 
 TITLES = ("cross-entropy", "SAT, where", "TAT, when")
 PART_COLOURS = (OTHER, COLOURS["sat"], COLOURS["tat"])
 
 
+@drawing
 def draw_loss_parts(
     pull: GradientStats, *, weights: Sequence[float], headline: str = "", generated: bool = False
 ) -> Figure:

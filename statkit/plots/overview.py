@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from statkit.evaluation import Prediction
 
 from .attention import over_frames
-from .style import COLOURS, INK, MUTED, OTHER, Box, attach, in_lines, new_page
+from .style import COLOURS, INK, MUTED, OTHER, Box, attach, drawing, in_lines, new_page
 
 PICTURE = (0.8, 0.6)  # inches
 COLUMNS = (1.45, 2.75, 3.75, 4.75, 5.75, 7.0)  # left ends: frame, four blocks, TAM
@@ -18,6 +18,7 @@ LANES = {"teacher": 0.55, "student": 2.25}  # upper ends
 TITLES = ("frames", "block 1", "block 2", "block 3", "block 4", "TAM")
 
 
+@drawing
 def draw_overview(
     teacher: Prediction, student: Prediction, label: str, *, frame: int = 0, generated: bool = False
 ) -> Figure:

@@ -23,6 +23,7 @@ from .style import (
     Box,
     attach,
     draw_strip,
+    drawing,
     new_page,
     page_boxes,
     strip_height,
@@ -33,6 +34,7 @@ SHOWN = 6  # frames side by side
 ASPECT = 4 / 3
 
 
+@drawing
 def draw_own_clip(
     clip: OwnClip,
     looks: dict[str, Prediction],

@@ -12,7 +12,7 @@ from statkit.experiments.results import Result
 from statkit.lowres import centre_crop, to_low_res
 
 from .against import draw_against
-from .style import INK, WIDTH, attach, new_figure
+from .style import INK, WIDTH, attach, drawing, new_figure
 
 
 def pixels(result: Result) -> int:
@@ -30,6 +30,7 @@ draw_resolutions = partial(
 """prec@1 and prec@5 against the number of pixels, see :func:`statkit.plots.against.draw_against`"""
 
 
+@drawing
 def draw_cameras(
     image: np.ndarray,
     sizes: Sequence[tuple[int, int]],

@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 
 from statkit.schedules import inner_weights
 
-from .style import INK, WIDTH, attach, new_figure
+from .style import INK, WIDTH, attach, drawing, new_figure
 
 HEIGHT = 3.3
 BLOCKS = ("#c6dbef", "#6baed6", "#2171b5", "#08306b")  # shallow is light, deep is dark
 LAYERS = ("#c7e9c0", "#238b45")
 
 
+@drawing
 def draw_schedule(
     schedule: str | Sequence[Sequence[float]], *, epochs: int, epoch: int = 0
 ) -> Figure:

@@ -21,6 +21,7 @@ from .style import (
     Box,
     attach,
     draw_strip,
+    drawing,
     enlarge,
     new_figure,
     new_page,
@@ -29,6 +30,7 @@ from .style import (
 )
 
 
+@drawing
 def draw_spatial_attention(
     frames: dict[str, np.ndarray],
     maps: dict[str, Sequence[np.ndarray]],
@@ -94,6 +96,7 @@ def _outline(page: Axes, actor: np.ndarray, count: int, box: Box) -> None:
     page.contour(x, y, mask, levels=[0.5], colors="white", linewidths=1)
 
 
+@drawing
 def draw_actor_scores(
     scores: dict[str, np.ndarray],
     ideals: dict[str, Sequence[float]],

@@ -5,11 +5,19 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, wraps
+from typing import ParamSpec
 
 import numpy as np
+from matplotlib import rc_context, rcParams, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.style.core import STYLE_BLACKLIST
+
+P = ParamSpec("P")
 
 POINTS = 72  # in an inch
 WIDTH = 9.0  # inches; a figure then reads at the width of a page
@@ -31,6 +39,43 @@ COLOURS = {
 OTHER = "#999999"
 
 Box = tuple[float, float, float, float]  # left, right, bottom, top in the units of an axes
+
+
+# Fonts with letters that DejaVu lacks; those that are installed are used.
+OTHER_LETTERS = (
+    *("Noto Sans CJK JP", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil"),
+    *("Noto Sans Thai", "Noto Sans", "Droid Sans Fallback", "WenQuanYi Zen Hei", "IPAGothic"),
+    *("Hiragino Sans", "Arial Unicode MS", "Yu Gothic", "Microsoft YaHei", "Nirmala UI"),
+)
+
+
+@cache
+def _families() -> list[str]:
+    there = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in OTHER_LETTERS if name in there)]
+
+
+@contextmanager
+def same_everywhere() -> Iterator[None]:
+    """Matplotlib's own settings instead of those of the user's ``matplotlibrc``, and texts drawn
+    as they are: "$" is no mathematics in a file's or a class's name."""
+    wanted = {**rcParamsDefault, "text.parse_math": False, "font.family": _families()}
+    for name in STYLE_BLACKLIST:
+        wanted.pop(name, None)
+    differ = {name: value for name, value in wanted.items() if rcParams[name] != value}
+    with rc_context(differ):
+        yield
+
+
+def drawing(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a function that draws a figure: it runs with :func:`same_everywhere`."""
+
+    @wraps(draw)
+    def inside(*arguments: P.args, **options: P.kwargs) -> Figure:
+        with same_everywhere():
+            return draw(*arguments, **options)
+
+    return inside
 
 
 def new_figure(height: float, *, generated: bool) -> Figure:

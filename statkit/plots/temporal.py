@@ -21,6 +21,7 @@ from .style import (
     attach,
     draw_strip,
     draw_weights,
+    drawing,
     label_row,
     new_figure,
     new_page,
@@ -31,6 +32,7 @@ from .style import (
 TALLEST = 1.1  # inches of a frame in draw_intervals
 
 
+@drawing
 def draw_intervals(
     frames: np.ndarray,
     *,
@@ -83,6 +85,7 @@ def draw_intervals(
     return attach(figure, alt, **arrays)
 
 
+@drawing
 def draw_temporal_attention(
     frames: np.ndarray,
     before: np.ndarray,
@@ -132,6 +135,7 @@ def draw_temporal_attention(
     return attach(page.figure, alt, before=before, after=after, order=order)
 
 
+@drawing
 def draw_orders(
     overlaps: dict[str, dict[str, tuple[float, float]]],
     profiles: dict[str, dict[str, np.ndarray]],

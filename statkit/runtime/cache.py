@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -19,13 +25,100 @@ IN_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
 REPOSITORY = _ROOT if IN_CHECKOUT else Path()
 
 
+CACHE, SHARED = "STATKIT_CACHE", "STATKIT_SHARED_CACHE"
+BROKEN = ".broken"
+T = TypeVar("T")
+
+
 def cache_folder(*parts: str) -> Path:
-    """A folder (made if need be) under ``$STATKIT_CACHE``, or ``cache/`` in the checkout, or
-    ``~/.cache/statkit`` where statkit is installed without a checkout."""
-    default = REPOSITORY / "cache" if IN_CHECKOUT else Path.home() / ".cache" / "statkit"
-    folder = Path(os.environ.get("STATKIT_CACHE", default)).joinpath(*parts)
+    """A folder (made if need be) of the cache, see :func:`cache_root`. Of a shared cache, all that
+    lies in the same folder is there too, as links."""
+    folder = cache_root().joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
+    if shared := os.environ.get(SHARED):
+        _link_all(Path(shared).joinpath(*parts), folder)
     return folder
+
+
+def cache_root() -> Path:
+    """``$STATKIT_CACHE``, or ``cache/`` in the checkout, or ``~/.cache/statkit`` where the package
+    is not run from a checkout.
+
+    A relative ``$STATKIT_CACHE`` is relative to where it was typed. A cache that may only be read
+    (a course volume, another user's) becomes ``$STATKIT_SHARED_CACHE``: what lies there is used,
+    and what is new goes to ``~/.cache/statkit``.
+    """
+    return _usable_root(os.environ.get(CACHE, "").strip())
+
+
+@lru_cache(maxsize=8)
+def _usable_root(named: str) -> Path:
+    own = Path.home() / ".cache" / "statkit"
+    root = Path(named).expanduser() if named else REPOSITORY / "cache" if IN_CHECKOUT else own
+    if not root.is_absolute():
+        typed = os.environ.get("PWD") if "ipykernel" in sys.modules else None
+        root = Path(typed or os.getcwd()) / root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        if root == own or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        print(f"{root} cannot be written; new results are kept in {own}", file=sys.stderr)
+        os.environ[SHARED], root = str(root), own
+        root.mkdir(parents=True, exist_ok=True)
+    os.environ[CACHE] = str(root)  # for processes that start in another folder
+    return root
+
+
+def _link_all(shared: Path, folder: Path) -> None:
+    with suppress(OSError):
+        for found in shared.iterdir():
+            here = folder / found.name
+            aside = folder / (found.name + BROKEN)
+            if not (found.name.startswith(".") or os.path.lexists(here) or os.path.lexists(aside)):
+                here.symlink_to(found)
+
+
+def set_aside(path: Path, why: object) -> None:
+    """Rename a file or folder of the cache that cannot be read, and say so: it is made anew."""
+    aside = path.with_name(path.name + BROKEN)
+    if aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside)
+    with suppress(FileNotFoundError):  # another process was first
+        os.replace(path, aside)
+    reason = " ".join(str(why).split())[:200]
+    print(f"{path} is broken ({reason}); it is now {aside.name} and is made anew", file=sys.stderr)
+
+
+def read_cached(path: Path, read: Callable[[Path], T]) -> T | None:
+    """What ``read`` makes of a file or folder of the cache; None where there is none, or a broken
+    one, which is set aside."""
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except Exception as error:  # each format has errors of its own for half a file
+        of_its_own = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+        if of_its_own or isinstance(error, MemoryError):  # nothing about what is in the file
+            raise
+        set_aside(path, error or type(error).__name__)
+        return None
+
+
+def new_array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """A new memory-mapped ``.npy`` file with its room on the disk: writing to one that has no room
+    ends the process.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return array
 
 
 def fingerprint(value: object) -> str:
@@ -54,7 +147,9 @@ def locked(file: Path, waiting: str) -> Iterator[None]:
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     """Call ``write`` on a temporary file beside ``path``, then move it there in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem[:80]}-", suffix=path.suffix
+    )
     os.close(handle)
     try:
         write(Path(name))
@@ -63,3 +158,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
     finally:
         Path(name).unlink(missing_ok=True)
     return path
+
+
+def save_text(path: str | Path, text: str) -> Path:
+    """Write a text file (a table, a sidecar) whole or not at all."""
+    return write_atomically(Path(path), lambda target: target.write_text(text, encoding="utf-8"))

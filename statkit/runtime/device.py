@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import platform
+import re
 from pathlib import Path
 
 import torch
 
+from statkit.errors import StatkitError
+
 from .distributed import own_device
 from .processes import processes
 
+DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -20,10 +24,12 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         ValueError: a device that this machine does not have, or not the launcher's.
     """
+    if not re.fullmatch(DEVICES, str(name)):
+        raise StatkitError(f"device is auto, cpu, cuda, cuda:N or mps, got {name!r}")
     own = own_device()
     if own is not None:
         if name != "auto" and torch.device(name).type != own.type:
-            raise ValueError(f"the launcher gave this process {own}; leave --device {name} out")
+            raise StatkitError(f"the launcher gave this process {own}; leave --device {name} out")
         return own
     if name == "auto":
         if torch.cuda.is_available():
@@ -31,9 +37,11 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError("no CUDA GPU is available here; use --device cpu")
+        raise StatkitError("no CUDA GPU is available here; use --device cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise StatkitError(f"there is no {name} here, only {torch.cuda.device_count()} CUDA GPUs")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("Apple's MPS is not available here; use --device cpu")
+        raise StatkitError("Apple's MPS is not available here; use --device cpu")
     return device
 
 
@@ -54,7 +62,7 @@ def uses_bfloat16(device: torch.device, precision: str = "auto") -> bool:
     """Whether networks run in bfloat16: "auto" does on GPUs and CPUs that have units for it (AMX,
     AVX-512), and stays with float32 elsewhere."""
     if precision not in PRECISIONS:
-        raise ValueError(f"precision {precision!r} is not one of {PRECISIONS}")
+        raise StatkitError(f"precision {precision!r} is not one of {PRECISIONS}")
     if precision != "auto":
         return precision == "bfloat16"
     if device.type == "cuda":
@@ -77,6 +85,6 @@ def device_name(device: torch.device) -> str:
 def _processor() -> str:
     """Linux tells it in a file only."""
     file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.is_file() else []
+    lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()

@@ -6,6 +6,7 @@ help, and the check of a notebook's parameter.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -13,7 +14,16 @@ from typing import Any
 
 from statkit.errors import StatkitError
 
-SIZE = "HEIGHTxWIDTH"
+SIZE, PATH, SEEDS, SHARES = "HEIGHTxWIDTH", "PATH", "SEEDS", "SHARES"
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    SIZE: f"{SIZE} (12x16)",
+    PATH: "a path",
+    SEEDS: 'whole numbers such as "0 1 2", or empty',
+    SHARES: "three numbers such as [1, 1, 2], not all 0",
+}
 
 
 class ParameterError(StatkitError):
@@ -25,7 +35,8 @@ class Parameter:
     """One declaration.
 
     Attributes:
-        kind: int, float, bool, str, or :data:`SIZE`, a pair of whole numbers.
+        kind: int, float, bool, str; SIZE, a pair of whole numbers; PATH, a text; SEEDS, whole
+            numbers in a text; or SHARES, a list of three numbers.
         meaning: one line.
         choices: all values that there are; any in the range when empty.
         least, most: ends of the range, both allowed; of each side of a size.
@@ -50,11 +61,11 @@ class Parameter:
             return "yes or no"
         if self.choices:
             return " or ".join(map(str, self.choices))
-        words = {int: "a whole number", float: "a number", str: "text", SIZE: f"{SIZE} (12x16)"}
         ends = f" above {self.above}" if self.above is not None else ""
         if self.least is not None:
             ends = f" from {self.least}" + (f" to {self.most}" if self.most is not None else "")
-        return words[self.kind] + (", each" if self.kind == SIZE and ends else "") + ends
+        each = ", each" if ends and self.kind in (SIZE, SEEDS, SHARES) else ""
+        return WORDS[self.kind] + each + ends
 
     def check(self, name: str, value: object) -> None:
         """Raise :class:`ParameterError` unless the value is of the kind and in the range."""
@@ -85,13 +96,21 @@ class Parameter:
             return words.get(text.lower(), text)
         if self.kind == SIZE:
             return tuple(int(side) for side in text.lower().split("x"))
-        return self.kind(text)
+        if self.kind == SHARES:
+            return [float(number) for number in text.strip("[]()").split(",")]
+        return text if self.kind in (PATH, SEEDS) else self.kind(text)
 
     def _fits(self, value: object) -> bool:
         if self.choices or self.kind is bool:
             return value in (self.choices or (False, True))
-        if self.kind is str:
+        if self.kind in (str, PATH):
             return isinstance(value, str)
+        if self.kind == SEEDS:
+            whole = isinstance(value, str) and re.fullmatch(r"[\d\s]*", value)
+            return bool(whole) and all(self._in_range(int(one), Integral) for one in value.split())
+        if self.kind == SHARES:
+            three = isinstance(value, tuple | list) and len(value) == 3
+            return three and all(self._in_range(one, Real) for one in value) and sum(value) > 0
         if self.kind == SIZE:
             pair = isinstance(value, tuple | list) and len(value) == 2
             return pair and all(self._in_range(side, Integral) for side in value)

@@ -26,6 +26,12 @@ def progress_bar(iterable=None, *, label: str, total: int, initial: int = 0, sho
     return tqdm(iterable, desc=label, total=total, initial=initial, disable=not show, **place)
 
 
+def close_bars() -> None:
+    """End the line of each bar that an error left open."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.close()
+
+
 class _DisplayLine:
     """A file whose last line stands in the cell's output, in place: no red, no pile of lines."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from statkit.errors import StatkitError
+
 SHIPPED = Path(__file__).parent
 MANIFEST = SHIPPED / "networks.json"
 
@@ -17,7 +19,7 @@ def manifest() -> dict[str, dict]:
     """The networks that ship, by the name of their run
     (:func:`statkit.experiments.runs.run_name`): settings, seed, data fingerprint, result, history
     of the training, revision and command that made them, and the sha256 of their file."""
-    return json.loads(MANIFEST.read_text()) if MANIFEST.is_file() else {}
+    return json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.is_file() else {}
 
 
 def shipped_weights(name: str) -> dict[str, np.ndarray]:
@@ -28,7 +30,7 @@ def shipped_weights(name: str) -> dict[str, np.ndarray]:
     """
     file = SHIPPED / f"{name}.npz"
     if hashlib.sha256(file.read_bytes()).hexdigest() != manifest()[name]["sha256"]:
-        raise ValueError(f"{file} is damaged: install the kit again, or train with fresh=True")
+        raise StatkitError(f"{file} is damaged: install the kit again, or train with fresh=True")
     with np.load(file) as state:
         return {key: unpack(state[key]) for key in state.files}
 

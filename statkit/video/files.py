@@ -13,6 +13,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from statkit.errors import StatkitError
+
 from .decoder import VideoDecoder, VideoError, VideoInfo, openable
 
 BACKENDS = ("decord", "pyav")
@@ -73,7 +75,7 @@ def read_frames(
         ValueError: unknown backend.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"backend {backend!r} is not one of {BACKENDS}")
+        raise StatkitError(f"backend {backend!r} is not one of {BACKENDS}")
     wanted = None if indices is None else [int(i) for i in indices]
     if wanted is not None and (not wanted or min(wanted) < 0):
         raise VideoError(f"{path}: frame numbers start at 0 and one is needed, got {wanted}")
@@ -97,7 +99,7 @@ def write_video(
     """
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
-        raise ValueError(f"H.264 needs an even height and width, got {height}x{width}")
+        raise StatkitError(f"H.264 needs an even height and width, got {height}x{width}")
     options = {"qp": str(quantiser), "preset": "veryfast", "bf": "0", "g": "8", "threads": "1"}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options=options)

@@ -10,6 +10,8 @@ import ipywidgets
 import numpy as np
 import traitlets
 
+from statkit.errors import StatkitError
+
 GRID = {
     "grid_template_columns": "repeat(auto-fit, minmax(29em, 1fr))",
     "grid_auto_flow": "row dense",
@@ -100,7 +102,7 @@ class Shares:
     def __post_init__(self):
         fit = len(self.value) == len(self.labels) > 1
         if not fit or min(self.value) < 0 or sum(self.value) <= 0:
-            raise ValueError(
+            raise StatkitError(
                 f"shares are {len(self.labels)} numbers, none negative, not all 0; "
                 f"got {list(self.value)}"
             )

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from statkit.experiments import Experiment
 from statkit.gallery import save_figure
-from statkit.gallery.save import save_text
-from statkit.runtime.cache import write_atomically
+from statkit.runtime.cache import save_text, write_atomically
 from statkit.runtime.device import device_name
 
 from .costs import draw_costs

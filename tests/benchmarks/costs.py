@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from statkit.plots.style import INK, MUTED, attach, new_figure
+from statkit.plots.style import INK, MUTED, attach, drawing, new_figure
 
 MET, MISSED, FREE = "#0072B2", "#D55E00", "#777777"
 MARKS = {True: ("o", MET), False: ("X", MISSED), None: ("o", FREE)}
 
 
+@drawing
 def draw_costs(lines: Sequence[tuple[str, object]]) -> Figure:
     """Median ratios with their quartiles, and the goals as ticks.
 

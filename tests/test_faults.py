@@ -1,0 +1,283 @@
+"""What a user, a disk, a network or a half-written file can do is one line that names it; a broken
+file of the cache is named, set aside and made anew."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import resnet18
+
+from statkit import cli
+from statkit.backbones import _read_weights
+from statkit.cli.commands import main
+from statkit.data.clips import DatasetError
+from statkit.data.stored import store_frames
+from statkit.errors import StatkitError, in_one_line
+from statkit.experiments import Experiment
+from statkit.experiments.settings import DEMO
+from statkit.models import build_model
+from statkit.runtime.cache import new_array, read_cached, write_atomically
+from statkit.runtime.device import pick_device
+
+QUICK = replace(
+    DEMO,
+    frames=replace(DEMO.frames, hr_size=(24, 32)),
+    student_size=(12, 16),
+    recipe=replace(DEMO.recipe, epochs=1, views=2, batch_size=16),
+)
+REPOSITORY = Path(__file__).parents[1]
+
+
+def experiment(dataset, **how):
+    return Experiment(dataset, QUICK, device="cpu", progress=False, **how)
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "run.json", "result.json"])
+def test_a_half_written_file_of_a_run_is_named_and_made_anew(dataset, name, capsys):
+    first = experiment(dataset)
+    result, weights = first.result("stat"), first.network("stat").state_dict()
+    file = first._folder("stat") / name
+    cut(file)
+    again = experiment(dataset)
+    assert again.result("stat").prec1 == result.prec1
+    for key, values in again.network("stat").state_dict().items():
+        assert torch.equal(values, weights[key])
+    said = capsys.readouterr().err
+    assert f"{file} is broken" in said and file.with_name(f"{name}.broken").is_file()
+    assert experiment(dataset).history("stat")
+
+
+def test_half_a_checkpoint_is_set_aside_and_training_starts_again(dataset, capsys):
+    whole = experiment(dataset)
+    weights = whole.network("student").state_dict()
+    folder = whole._folder("student")
+    (folder / "weights.pt").unlink()
+    torch.save({"key": "another"}, folder / "checkpoint.pt")
+    cut(folder / "checkpoint.pt")
+    again = experiment(dataset).network("student").state_dict()
+    assert all(torch.equal(again[key], values) for key, values in weights.items())
+    assert "checkpoint.pt is broken" in capsys.readouterr().err
+
+
+def test_half_of_stored_frames_is_made_anew(dataset, capsys):
+    store = store_frames(dataset, QUICK.frames, progress=False)
+    wanted = np.array(store.lr)
+    cut(store.folder / "lr.npy")
+    again = store_frames(dataset, QUICK.frames, progress=False)
+    assert np.array_equal(again.lr, wanted) and "cut short" in capsys.readouterr().err
+
+
+def test_half_of_the_teachers_targets_is_made_anew(dataset, capsys):
+    config = replace(QUICK, recipe=replace(QUICK.recipe, epochs=2))
+    how = {"device": "cpu", "progress": False}
+    kept = Experiment(dataset, config, **how).teacher("stat")
+    wanted = np.array(kept.maps[0])
+    cut(kept.folder / "map1.npy")
+    again = Experiment(dataset, config, **how).teacher("stat")
+    assert np.array_equal(again.maps[0], wanted) and "is broken" in capsys.readouterr().err
+
+
+def test_what_is_set_aside_does_not_pile_up(tmp_path):
+    folder = tmp_path / "frames"
+    for content in ("one", "two"):
+        folder.mkdir()
+        (folder / content).write_text("half")
+        assert read_cached(folder, lambda _: int("half")) is None
+    assert [path.name for path in (tmp_path / "frames.broken").iterdir()] == ["two"]
+
+
+@pytest.mark.parametrize("name", ["gpu", "CUDA", "0", "xpu", "cuda:", "", "cpu:0"])
+def test_an_unknown_device_is_one_line(name):
+    with pytest.raises(StatkitError, match="device is auto, cpu, cuda"):
+        pick_device(name)
+
+
+def test_a_device_that_is_not_here_is_one_line(monkeypatch):
+    if torch.cuda.is_available():
+        assert pick_device("cuda:0").index == 0
+    else:
+        with pytest.raises(StatkitError, match="no CUDA GPU"):
+            pick_device("cuda:0")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(0)
+    model = resnet18(weights=None)
+    state = model.state_dict()
+    forms = {
+        "good": state,
+        "nested": {"state_dict": state, "epoch": 3},
+        "module": {f"module.{key}": values for key, values in state.items()},
+        "both": {"model": {f"module.{key}": values for key, values in state.items()}},
+        "numpy": {"state_dict": state, "best": np.float64(1.5)},
+        "whole": model,
+        "numbers": {"epoch": 3},
+    }
+    for name, value in forms.items():
+        torch.save(value, folder / f"{name}.pt")
+    (folder / "cut.pt").write_bytes((folder / "good.pt").read_bytes()[:100_000])
+    (folder / "text.pt").write_text("no weights at all\n" * 9)
+    (folder / "empty.pt").write_bytes(b"")
+    torch.save({k: v for k, v in state.items() if "layer4" not in k}, folder / "part.pt")
+    torch.save({k: v[..., :1] if v.ndim else v for k, v in state.items()}, folder / "shapes.pt")
+    return folder
+
+
+@pytest.mark.parametrize("form", ["nested", "module", "both", "numpy"])
+def test_plain_checkpoints_are_taken(weights, form):
+    wanted, found = (_read_weights(weights / f"{name}.pt") for name in ("good", form))
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[key], values) for key, values in wanted.items())
+    built = build_model("resnet18", 3, pretrained=str(weights / f"{form}.pt"))
+    assert torch.equal(built.stem[0].weight, wanted["conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    "form", ["cut", "whole", "numbers", "text", "empty", "part", "shapes", "not/here"]
+)
+def test_other_files_of_weights_are_one_line_with_their_name(weights, form):
+    file = weights / f"{form}.pt"
+    with pytest.raises(StatkitError) as error:
+        build_model("resnet18", 3, pretrained=str(file))
+    assert str(file) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_no_internet_for_pretrained_weights_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("STATKIT_WEIGHTS", raising=False)
+    with pytest.raises(StatkitError, match="without internet|Without internet") as error:
+        build_model("resnet18", 3, pretrained=True)
+    assert "\n" not in str(error.value)
+
+
+def test_half_a_download_of_weights_is_set_aside(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    file = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
+    file.parent.mkdir()
+    file.write_bytes(b"PK\3\4half")
+    with pytest.raises(StatkitError, match="downloaded"):
+        build_model("resnet18", 3, pretrained=True)
+    assert f"{file} is broken" in capsys.readouterr().err
+
+
+def test_one_class_and_an_empty_part_are_refused_before_anything_is_made(dataset):
+    one = replace(dataset, classes=("walk",), labels=np.zeros_like(dataset.labels))
+    with pytest.raises(DatasetError, match="one class, 'walk'"):
+        experiment(one)
+    split = dataset.split(1)
+    for part in ("train", "test"):
+        empty = {1: split._replace(**{part: np.array([], np.int64)})}
+        with pytest.raises(DatasetError, match=f"0 {part}"):
+            experiment(replace(dataset, splits=empty))
+
+
+def test_a_class_folder_alone_is_one_line(demo_folder, tmp_path, capsys):
+    shutil.copytree(next((demo_folder / "videos").iterdir()), tmp_path / "set" / "walk")
+    assert main(["train", "--data", str(tmp_path / "set"), "--device", "cpu"]) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "one class" in error and error.startswith("statkit: ")
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/there/weights.pt"), "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/there"), "/there: permission denied"),
+        (OSError(errno.EROFS, "Read-only file system", "/there"), "read-only file system"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a.csv"), "a.csv: No such"),
+        (FloatingPointError("epoch 3: the loss is nan; lower rate"), "the loss is nan"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "not enough memory",
+        ),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_a_fault_from_outside_is_one_line(error, words, monkeypatch, capsys):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr(cli.commands, "claims", _named(fail, "claims"))
+    assert main(["claims"]) == 1
+    said = capsys.readouterr().err
+    assert words in said and len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("axes differ"), KeyError("row"), TypeError("None")])
+def test_a_fault_of_ours_shows_its_traceback(error, monkeypatch, capsys):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr(cli.commands, "claims", _named(fail, "claims"))
+    assert main(["claims"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" in said and type(error).__name__ in said and "a fault of statkit" in said
+
+
+def _named(function, name):
+    function.__name__, function.__doc__ = name, "Fail."
+    return function
+
+
+def test_a_loss_that_diverges_is_one_line(demo_folder, capsys):
+    words = ["train", "--data", str(demo_folder), "--rows", "teacher", "--epochs", "2"]
+    words += ["--hr-size", "24x32", "--device", "cpu", "--optimizer", "sgd", "--rate", "1e30"]
+    assert main([*words, "--clip-norm", "1e30", "--precision", "float32"]) == 1
+    assert "the loss is" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir() or os.getuid(), reason="needs a disk to fill")
+def test_a_full_disk_is_an_error_and_no_crash(tmp_path):
+    """Writing to a mapped file without room would end the process."""
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.call(["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)]):
+        pytest.skip("may not mount")
+    try:
+        with pytest.raises(OSError) as error:
+            new_array(small / "a.npy", np.uint8, (1 << 20,))
+        assert "the disk is full" in in_one_line(error.value)
+        with pytest.raises(OSError) as error:
+            write_atomically(small / "b", lambda path: path.write_bytes(bytes(1 << 20)))
+        assert "the disk is full" in in_one_line(error.value)
+        state = {"a": torch.zeros(1 << 20)}
+        with pytest.raises((OSError, RuntimeError)) as error:
+            write_atomically(small / "w.pt", lambda path: torch.save(state, path))
+        assert "full" in str(in_one_line(error.value)), repr(error.value)
+    finally:
+        subprocess.call(["umount", "-l", str(small)])
+
+
+NOTEBOOK = """
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_cell("from statkit.errors import one_line_in_notebooks; one_line_in_notebooks()")
+shell.run_cell("open('no_such_file.txt')")
+shell.run_cell("from statkit.runtime.device import pick_device; pick_device('gpu')")
+shell.run_cell("1 / 0")
+"""
+
+
+def test_notebooks_show_one_line_for_the_users_faults_and_a_traceback_for_ours(tmp_path):
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY), "IPYTHONDIR": str(tmp_path)}
+    run = [sys.executable, "-c", NOTEBOOK]
+    said = subprocess.run(run, capture_output=True, text=True, env=env, cwd=tmp_path).stdout
+    lines = [line for line in said.splitlines() if line.strip()]
+    assert lines[0].startswith("FileNotFoundError: no_such_file.txt")
+    assert lines[1].startswith("StatkitError: device is")
+    assert "Traceback" in lines[3] and "ZeroDivisionError" in lines[-1]
