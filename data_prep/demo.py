@@ -336,7 +336,7 @@ def _same(out: Path, card: dict) -> bool:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     try:
-        found = json.loads((out / "generated.json").read_text())
+        found = json.loads((out / "generated.json").read_text("utf-8"))
     except (OSError, ValueError):
         raise StatkitError(f"{out} exists and is not a demo set") from None
     differ = [
@@ -353,10 +353,10 @@ def _write_lists(folder: Path, train: list[Clip], test: list[Clip]) -> None:
     folder.mkdir()
     numbers = {action: i for i, action in enumerate(ACTIONS, 1)}
     index = "".join(f"{i} {action}\n" for action, i in numbers.items())
-    (folder / "classInd.txt").write_text(index)
+    (folder / "classInd.txt").write_text(index, "utf-8")
     lines = (f"{clip.name} {numbers[clip.action]}\n" for clip in train)
-    (folder / "trainlist01.txt").write_text("".join(lines))
-    (folder / "testlist01.txt").write_text("".join(f"{clip.name}\n" for clip in test))
+    (folder / "trainlist01.txt").write_text("".join(lines), "utf-8")
+    (folder / "testlist01.txt").write_text("".join(f"{clip.name}\n" for clip in test), "utf-8")
 
 
 def _fill(out: Path, card: dict, workers: int) -> None:

@@ -41,7 +41,7 @@ def fetch(
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "downloads.json"
-    known = json.loads(record.read_text()) if record.is_file() else {}
+    known = json.loads(record.read_text("utf-8")) if record.is_file() else {}
     files = []
     for download in downloads:
         url = f"{mirror.rstrip('/')}/{download.file}" if mirror else download.url
@@ -58,7 +58,7 @@ def fetch(
             )
         known[download.file] = found
         text = json.dumps(known, indent=1, sort_keys=True)
-        write_atomically(record, lambda path, text=text: path.write_text(text))
+        write_atomically(record, lambda path, text=text: path.write_text(text, "utf-8"))
         files.append(target)
     return files
 
@@ -92,7 +92,7 @@ def _continue(url: str, part: Path, progress: bool) -> bool:
     mark = part.with_name(f"{part.name}.etag")
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"User-Agent": "statkit"})
-    version = mark.read_text() if mark.is_file() else ""
+    version = mark.read_text("utf-8") if mark.is_file() else ""
     if have:
         request.add_header("Range", f"bytes={have}-")
         if version:
@@ -108,7 +108,8 @@ def _continue(url: str, part: Path, progress: bool) -> bool:
         return int(total) == have
     with answer:
         goes_on = answer.status == 206 and have
-        mark.write_text(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "")
+        version = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+        mark.write_text(version, "utf-8")
         have = have if goes_on else 0
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length else None

@@ -139,7 +139,7 @@ def write_prepared(
 
 def trust(folder: Path, card: dict) -> None:
     """Remember that the frames were compared, until their files change."""
-    write_atomically(_stamp(folder, card), lambda path: path.write_text("compared\n"))
+    write_atomically(_stamp(folder, card), lambda path: path.write_text("compared\n", "utf-8"))
 
 
 def _stamp(folder: Path, card: dict) -> Path:
@@ -163,7 +163,7 @@ def read_card(folder: Path) -> dict:
     if not is_prepared(folder):
         raise DatasetError(f"{folder}: not a prepared set (no prepared/card.json in it)")
     try:
-        card = json.loads((folder / "prepared" / "card.json").read_text())
+        card = json.loads((folder / "prepared" / "card.json").read_text("utf-8"))
         version, as_written = card["format"], card["fingerprint"] == _fingerprint(card)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{folder}: its card cannot be read ({error}); {AGAIN}") from error

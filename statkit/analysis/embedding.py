@@ -48,10 +48,12 @@ def tsne(
         raise StatkitError(f"perplexity is a number above 0, got {perplexity}")
     # The compiled steps crash on distances that are all 0 or overflow; a scale changes no picture.
     extent = float(np.ptp(points.astype(np.float64), axis=0).max())
-    if extent <= 1e-6 * float(np.abs(points).max()):
+    if extent <= 1e-7 * float(np.abs(points).max()):
         return np.zeros((len(points), 2), np.float32)
     if not 1e-9 < extent < 1e9:
         points = np.ascontiguousarray(points / extent, np.float32)
+    if points.shape[1] == 1:
+        points = np.pad(points, ((0, 0), (0, 1)))
     perplexity = clip_perplexity(perplexity, len(points))
     made_of = [fingerprint(points.tobytes().hex()), perplexity, start, seed, steps]
     file = cache_folder("tsne") / f"{fingerprint(made_of)}.npy"

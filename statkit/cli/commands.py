@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 import traceback
+import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -33,6 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; 0 if all went well, 1 with one line on stderr for what a user, a disk or a
     network did, 2 with a traceback for a fault of ours, 130 on Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    codecs.register_error("statkit", _nearest)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="statkit")
     options = _parser(next(iter(arguments), "")).parse_args(arguments)
     try:
         options.command(options)
@@ -52,6 +58,14 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nstatkit: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     return 0
+
+
+def _nearest(error: UnicodeEncodeError) -> tuple[str, int]:
+    """Letters that a terminal cannot show: the nearest that it can, or their number."""
+    letters = error.object[error.start : error.end]
+    plain = unicodedata.normalize("NFKD", letters.translate({0x2212: "-", 0xD7: "x"}))
+    kept = [c if c.isascii() else f"\\u{ord(c):04x}" for c in plain if not unicodedata.combining(c)]
+    return "".join(kept), error.end
 
 
 def prepare(options) -> None:
