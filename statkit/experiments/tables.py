@@ -120,7 +120,8 @@ def plain_markdown(text: str) -> str:
 
 def latex(lines: Sequence[Line], caption: str) -> str:
     """The lines as a LaTeX table (package ``booktabs``)."""
-    rows = [" & ".join(cell.translate(TEX) for cell in row) + r" \\" for row in _rows(lines)]
+    cells = ([re.sub(r"^-(?=\d)", "$-$", c.translate(TEX)) for c in row] for row in _rows(lines))
+    rows = [" & ".join(row) + r" \\" for row in cells]
     body = "\n".join(["\\toprule", rows[0], "\\midrule", *rows[1:], "\\bottomrule"])
     columns = "ll" + "r" * (len(_rows(lines)[0]) - 2)
     return (

@@ -15,7 +15,6 @@ from matplotlib import rc_context, rcParams, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
-from matplotlib.style.core import STYLE_BLACKLIST
 
 P = ParamSpec("P")
 
@@ -48,6 +47,9 @@ OTHER_LETTERS = (
     *("Hiragino Sans", "Arial Unicode MS", "Yu Gothic", "Microsoft YaHei", "Nirmala UI"),
 )
 
+# Settings that change no picture.
+NO_LOOK = ("backend", "interactive", "toolbar", "timezone", "savefig.directory", "tk.", "webagg.")
+
 
 @cache
 def _families() -> list[str]:
@@ -60,9 +62,11 @@ def same_everywhere() -> Iterator[None]:
     """Matplotlib's own settings instead of those of the user's ``matplotlibrc``, and texts drawn
     as they are: "$" is no mathematics in a file's or a class's name."""
     wanted = {**rcParamsDefault, "text.parse_math": False, "font.family": _families()}
-    for name in STYLE_BLACKLIST:
-        wanted.pop(name, None)
-    differ = {name: value for name, value in wanted.items() if rcParams[name] != value}
+    differ = {
+        name: value
+        for name, value in wanted.items()
+        if not name.startswith(NO_LOOK) and rcParams[name] != value
+    }
     with rc_context(differ):
         yield
 
