@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class Architecture:
     channels: int
     segments: int
     frames_per_segment: int = 1
-    weights: object = None
+    weights: Any = None
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
@@ -50,7 +51,7 @@ def _weights_at_hand(name: str) -> Path | None:
 NESTED = ("state_dict", "model_state_dict", "model")  # where checkpoints keep the weights
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 _SCALAR = np.float64(0).__reduce__()[0]
-_NUMPY = [  # numbers that training scripts keep beside the weights
+_NUMPY: list[Any] = [  # numbers that training scripts keep beside the weights
     np.dtype,
     _SCALAR,
     (_SCALAR, "numpy.core.multiarray.scalar"),

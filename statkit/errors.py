@@ -45,7 +45,7 @@ def _of_system(error: OSError) -> str:
     if error.errno in FULL:
         return f"{place}the disk is full; free some room, or set STATKIT_CACHE to another disk"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{place}{error.strerror.lower()}; name a place that you may use"
+        return f"{place}{str(error.strerror).lower()}; name a place that you may use"
     return f"{place}{error.strerror or error}"
 
 

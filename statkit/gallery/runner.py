@@ -143,7 +143,7 @@ def _jobs(known: dict[Path, dict], figures: Path, given: dict, defaults: dict) -
 def _for(notebook: Path, name: str, kind: str, value):
     """A parameter checked; a path as its notebook takes it, which runs in its own folder."""
     value = checked(name, kind, value)
-    if declaration(name, kind).kind != PATH or value in ("", *DEMO_SETS):
+    if declaration(name, kind).kind != PATH or value.partition(":")[0] in ("", *DEMO_SETS):
         return value
     return _from_there(Path(value).expanduser(), notebook.parent)
 
