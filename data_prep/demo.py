@@ -375,7 +375,7 @@ def _fill(out: Path, card: dict, workers: int) -> None:
     rows = list(progress_bar(made, label="demo clips", total=len(tasks)))
     truth = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
     np.savez_compressed(out / "truth.npz", **truth, size=np.array(size, np.int64))
-    (out / "generated.json").write_text(json.dumps(card, indent=2) + "\n")
+    (out / "generated.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
 
 
 def make_demo(

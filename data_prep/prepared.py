@@ -130,7 +130,7 @@ def write_prepared(
     card = card | {"format": FORMAT, "settings": asdict(settings)}
     card["manifest"] = hashlib.sha256(manifest).hexdigest()
     card["fingerprint"] = _fingerprint(card)
-    (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")
     for name in ("manifest.csv", "report.txt", "card.json"):
         with open(folder / name, "rb+") as file:
             os.fsync(file.fileno())

@@ -25,6 +25,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "epochs": Parameter(int, "passes over the training clips; 0: as many as usual", least=0),
     "seed": Parameter(int, "of the first weights and of the batches", least=0, most=MOST_SEED),
     "fresh": Parameter(bool, "whether to train networks that ship with the kit"),
+    "train_yours": Parameter(bool, "whether to train students with the sliders' weights"),
     "train_mine": Parameter(bool, "whether to train with the reader's own code"),
     "seeds": Parameter(SEEDS, "runs to make afresh; empty: the runs that ship", most=MOST_SEED),
     "weights": Parameter(SHARES, "W_CE, W_SAT, W_TAT of Equation 4", least=0),
