@@ -19,8 +19,6 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from statkit.errors import StatkitError
 
-from statkit.errors import StatkitError
-
 MAX_PIXELS = 7680 * 4320
 READING = 2  # raised when the same file gives other frames than before; for what caches keep
 
