@@ -225,6 +225,8 @@ class VideoDecoder:
                     self._heartbeat()
                 self._discarded += packet.is_discard
                 yield packet
+        except IndexError:  # PyAV, behind the last packet, where a further stream began on the way
+            return
         except (av.FFmpegError, OSError) as error:
             self.note = f"reading fails after frame {self.count} ({_short(error)})"
 
