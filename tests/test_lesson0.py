@@ -101,7 +101,7 @@ def test_the_network_is_the_library_s_and_so_is_equation_4(lesson):
 def test_both_stages_train_and_the_teacher_stays_as_it_is(lesson, dataset):
     clips = dataset.split(1).train[:8]
     lesson["train_hr"], lesson["train_lr"], lesson["train_labels"] = lesson["load"](clips)
-    assert lesson["train_hr"].shape == (8, 16, 3, 72, 96)
+    assert lesson["train_hr"].shape == (8, 16, 3, 36, 48)
     teacher = lesson["train"](lesson["train_hr"])
     before = {name: values.clone() for name, values in teacher.state_dict().items()}
     student = lesson["train"](lesson["train_lr"], teacher)
