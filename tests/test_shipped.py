@@ -9,6 +9,10 @@ from ship import ROOM, name_now, outputs_now, settings_of
 from data_prep.demo import VERSION
 from statkit import shipped
 from statkit.experiments import Experiment
+from statkit.experiments.results import comparable, published_runs, read_results
+from statkit.experiments.rows import ROWS
+from statkit.experiments.runs import run_name
+from statkit.experiments.settings import DEMO
 from statkit.shipped import SHIPPED, manifest, pack, shipped_weights, unpack
 
 STALE = "the networks that ship are stale: train their rows, then python -m tests.ship"
@@ -61,3 +65,19 @@ def test_a_damaged_file_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
     with pytest.raises(ValueError, match="damaged"):
         shipped_weights(name)
+
+
+def test_the_teacher_s_size_spelled_out_is_the_same_run():
+    about = {"clips": "x"}
+    sizes = (None, DEMO.frames.hr_size, (144, 192))
+    names = {run_name("stat", ROWS, replace(DEMO, student_size=s), 0, **about) for s in sizes}
+    half = run_name("stat", ROWS, replace(DEMO, student_size=(36, 48)), 0, **about)
+    assert len(names) == 1 and half not in names
+
+
+def test_runs_of_two_student_sizes_are_not_mixed():
+    old = [run for run in read_results(SHIPPED / "demo.csv") if run.table == "3"]
+    new = [replace(run, parameters='{"config": {"student_size": null}}') for run in old[:4]]
+    assert comparable(old) == old and comparable([*old, *new]) == new
+    strides = published_runs("demo-v4", "strides")
+    assert {"student", "student_half", "stat", "stat_half"} <= {run.row for run in strides}
