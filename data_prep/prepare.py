@@ -132,7 +132,9 @@ class _Preparation:
 
     def run(self) -> Path:
         """Decode what is not decoded yet, and finish."""
-        self.settings = replace(self.settings, frames_per_clip=self._frames_per_clip())
+        most = self._frames_per_clip()
+        if self.all_frames or most < self.settings.frames_per_clip:  # all of every clip
+            self.settings = replace(self.settings, frames_per_clip=most, consecutive=1)
         plan = fingerprint(self._plan())
         if is_prepared(self.out):
             return self._as_it_was(plan)
@@ -181,7 +183,7 @@ class _Preparation:
         clips = [(c.name, c.reason, size) for c, size in zip(self.clips, sizes, strict=True)]
         refused = list(self.found.refused)
         splits = self.lists and sorted(self.lists.splits.items())
-        return [self.kind, asdict(self.settings), clips, refused, splits]
+        return [self.kind, self.settings.as_dict(), clips, refused, splits]
 
     # --- decoding ---------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import math
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +126,7 @@ def write_prepared(
     manifest = text.getvalue().encode(errors="surrogateescape")
     (folder / "manifest.csv").write_bytes(manifest)
     (folder / "report.txt").write_bytes(report.encode(errors="surrogateescape"))
-    card = card | {"format": FORMAT, "settings": asdict(settings)}
+    card = card | {"format": FORMAT, "settings": settings.as_dict()}
     card["manifest"] = hashlib.sha256(manifest).hexdigest()
     card["fingerprint"] = _fingerprint(card)
     (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n", "utf-8")

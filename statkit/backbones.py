@@ -1,6 +1,5 @@
-"""The networks: a backbone of four residual blocks, the temporal attention module, one linear
-head (paper, Sections 3.1.3 and 4.2). Teacher and student are the same network; only their input
-differs."""
+"""The backbones (paper, Section 4.2): ResNets, R(2+1)D, the demo's small ones, and where their
+pretrained weights come from."""
 
 from __future__ import annotations
 
@@ -26,7 +25,8 @@ from statkit.runtime.cache import read_cached
 class Architecture:
     """How to build a backbone, and how the paper feeds it.
 
-    ``build(weights)`` returns a torchvision-like network with ``layer1`` to ``layer4``.
+    ``build(weights)`` returns a torchvision-like network with ``layer1`` to ``layer4``;
+    ``weights`` are torchvision's, and ``wants`` says which file there is where it has none.
     """
 
     build: Callable[..., nn.Module]
@@ -34,6 +34,7 @@ class Architecture:
     segments: int
     frames_per_segment: int = 1
     weights: Any = None
+    wants: str = ""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
@@ -42,10 +43,37 @@ class Architecture:
         """Whether the backbone is 3-D: its input then has a time axis."""
         return self.frames_per_segment > 1
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether pretrained weights exist: torchvision's, or a file that others publish."""
+        return bool(self.weights or self.wants)
 
-def _weights_at_hand(name: str) -> Path | None:
-    folder = os.environ.get("STATKIT_WEIGHTS")
-    return min(Path(folder).glob(f"{name}*.pth"), default=None) if folder else None
+
+def find_weights(name: str, pretrained: bool | str | Path) -> Any:
+    """Where a backbone's pretrained weights are: a file, torchvision's, or None.
+
+    Args:
+        pretrained: as in :func:`statkit.models.build_model`.
+
+    Raises:
+        StatkitError: there are none of this name, or no such file.
+    """
+    found: Any = pretrained
+    if pretrained is True:
+        folder = os.environ.get("STATKIT_WEIGHTS")
+        file = min(Path(folder).glob(f"{name}*.pth"), default=None) if folder else None
+        found = file or MODELS[name].weights
+        if found is None:
+            wants = MODELS[name].wants
+            raise StatkitError(
+                f"torchvision has no pretrained weights for {name!r}"
+                + (f". It wants a file: {wants}" if wants else "")
+                + f". Name a file (--pretrained FILE), or put it as {name}*.pth into the folder "
+                "that $STATKIT_WEIGHTS names, or start from random weights (--pretrained no)"
+            )
+    if isinstance(found, str | Path) and not Path(found).expanduser().is_file():
+        raise StatkitError(f"no weights at {found}")
+    return found or None
 
 
 NESTED = ("state_dict", "model_state_dict", "model")  # where checkpoints keep the weights
@@ -61,6 +89,7 @@ _NUMPY: list[Any] = [  # numbers that training scripts keep beside the weights
 
 def _load_backbone(backbone: nn.Module, path: str | Path) -> None:
     state = _read_weights(Path(path).expanduser())
+    state = {key: values for key, values in state.items() if not key.startswith("fc.")}
     try:
         missing, extra = backbone.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -173,16 +202,26 @@ class _DemoR2Plus1D(nn.Module):
 
 
 def _r2plus1d_34(weights: object = None) -> nn.Module:
-    """R(2+1)D with ResNet-34's block counts, which torchvision does not name."""
-    return video_resnet.VideoResNet(
+    """R(2+1)D with ResNet-34's block counts, which torchvision does not name; widths and epsilon
+    where the published weights, of Facebook's VMZ, differ from torchvision's R(2+1)D-18."""
+    network = video_resnet.VideoResNet(
         video_resnet.BasicBlock,
         [video_resnet.Conv2Plus1D] * 4,
         [3, 4, 6, 3],
         video_resnet.R2Plus1dStem,
     )
+    for stage, planes in ((network.layer2, 128), (network.layer3, 256), (network.layer4, 512)):
+        stage[0].conv2[0] = video_resnet.Conv2Plus1D(planes, planes, planes * 9 // 4)
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm3d):
+            layer.eps = 1e-3
+    return network
 
 
-_KINETICS = {"mean": (0.43216, 0.394666, 0.37645), "std": (0.22803, 0.22145, 0.216989)}
+_KINETICS: dict[str, Any] = {
+    "mean": (0.43216, 0.394666, 0.37645),
+    "std": (0.22803, 0.22145, 0.216989),
+}
 
 MODELS = {
     "demo": Architecture(_DemoBackbone, channels=128, segments=8),
@@ -202,6 +241,12 @@ MODELS = {
         **_KINETICS,
     ),
     "r2plus1d_34": Architecture(
-        _r2plus1d_34, channels=512, segments=4, frames_per_segment=16, **_KINETICS
+        _r2plus1d_34,
+        channels=512,
+        segments=4,
+        frames_per_segment=16,
+        wants="R(2+1)D-34 of VMZ, fine-tuned on Kinetics-400, such as r2plus1d_34_clip8_ft_kinetics"
+        "_from_ig65m-0aa0550b.pth of github.com/moabitcoin/ig65m-pytorch, release v1.0.0",
+        **_KINETICS,
     ),
 }

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from statkit.errors import StatkitError
 
 from .attention import TAMOutput, TemporalAttention, spatial_attention
-from .backbones import MODELS, _load_backbone, _weights_at_hand, download_weights
+from .backbones import MODELS, _load_backbone, download_weights, find_weights
 
 BATCHNORM = ("train", "partial", "all")  # layers that train: all, the first, none
 
@@ -67,15 +67,12 @@ def build_model(
     if name not in MODELS:
         raise StatkitError(f"model {name!r} is not one of {sorted(MODELS)}")
     architecture = MODELS[name]
-    if pretrained is True:
-        pretrained = _weights_at_hand(name) or True
-    if pretrained is True and architecture.weights is None:
-        raise StatkitError(f"torchvision has no pretrained weights for {name!r}")
+    weights = find_weights(name, pretrained)
     backbone: Any = architecture.build(weights=None)
-    if pretrained is True:
+    if isinstance(weights, str | Path):
+        _load_backbone(backbone, weights)
+    elif weights:
         backbone.load_state_dict(download_weights(architecture))
-    elif pretrained:
-        _load_backbone(backbone, pretrained)
     if small_stem:
         if architecture.temporal:
             raise StatkitError(f"small_stem is for 2-D backbones, {name!r} is 3-D")

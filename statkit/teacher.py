@@ -11,7 +11,7 @@ of its batch, whatever the number of clips. KEY changes with all that they are m
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -33,9 +33,12 @@ class Target(NamedTuple):
 
 
 class Teacher(Protocol):
-    """A fixed teacher: draw in, target out."""
+    """A fixed teacher: draw in, target out. What it reads from memory or disk for a draw can be
+    gathered beforehand, in a thread."""
 
-    def __call__(self, draw: BatchIndex) -> Target: ...
+    def gather(self, draw: BatchIndex) -> Any: ...
+
+    def __call__(self, draw: BatchIndex, gathered: Any = None) -> Target: ...
 
 
 class LiveTeacher:
@@ -51,10 +54,14 @@ class LiveTeacher:
             self.network.to(memory_format=torch.channels_last)
         self.device = next(network.parameters()).device
 
+    def gather(self, draw: BatchIndex) -> Tensor | None:
+        """The HR frames of a draw, see :meth:`statkit.data.stored.Source.gather`."""
+        return self.source.gather(draw, self.device)
+
     @torch.no_grad()
-    def __call__(self, draw: BatchIndex) -> Target:
+    def __call__(self, draw: BatchIndex, gathered: Tensor | None = None) -> Target:
         temporal = self.network.temporal
-        pixels = self.source.pixels(draw, temporal=temporal, device=self.device)
+        pixels = self.source.pixels(draw, temporal=temporal, device=self.device, gathered=gathered)
         with autocast(self.device, self.precision, temporal=temporal):
             output = self.network(pixels)
         return Target(output.attention_maps, output.tam, output.logits)

@@ -4,34 +4,37 @@ from labels and from where and when a fixed teacher looks."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from statkit.errors import StatkitError
 
 from .backbones import MODELS
 from .data.stored import FrameStore, Source
+from .errors import StatkitError
 from .losses import PARTS, LossParts, STATLoss
 from .models import STATNet
 from .recipes import Recipe
 from .runtime.cache import fingerprint, write_atomically
-from .runtime.device import autocast, pick_device
+from .runtime.device import autocast, out_of_memory, pick_device
 from .runtime.distributed import (
-    backward,
     broadcast_from_main,
     broadcast_weights,
     local_shard,
-    of_batches,
+    sum_gradients,
+    sum_over_processes,
     whole_batch_statistics,
 )
-from .runtime.processes import is_main
+from .runtime.processes import computed_ahead, is_main, processes
 from .runtime.progress import progress_bar
 from .sampling import BatchIndex, train_batches
 from .teacher import Teacher
@@ -72,6 +75,7 @@ def train_transfer(
     *,
     seed: int = 0,
     device: str = "auto",
+    micro_batch: int | None = None,
     checkpoint: str | Path | None = None,
     on_epoch: Callable[[int, dict[str, float]], object] | None = None,
     progress: bool = True,
@@ -92,6 +96,9 @@ def train_transfer(
         loss: Equation 4, or a function of the epoch that returns it (rolling weights). Where the
             cross-entropy has no weight no label is read (the unlabelled stage, Section 3.3.1).
         seed: of the draws; the same seed draws the same batches whatever the loss.
+        micro_batch: most clips that the device holds at a time, of each process; see
+            :func:`take_step`. When None the whole batch; where a process alone runs out of memory
+            it goes on with half as many.
         checkpoint: a file written after every epoch; if it is there, training goes on from it to
             the same weights as without the interruption.
         on_epoch: called with its number and mean loss parts for each epoch that the checkpoint
@@ -103,7 +110,10 @@ def train_transfer(
     Raises:
         CheckpointError: the checkpoint was made with other settings, or cannot be read.
         FloatingPointError: the loss is no longer a number.
+        StatkitError: ``micro_batch`` below 1, or no memory for a single clip.
     """
+    if micro_batch is not None and micro_batch < 1:
+        raise StatkitError(f"micro_batch is a number of clips from 1, got {micro_batch}")
     place = pick_device(device)
     student.to(place).freeze_batchnorm(recipe.batchnorm).train()
     if not student.temporal:
@@ -122,6 +132,7 @@ def train_transfer(
         for epoch, means in enumerate(history.epochs):
             on_epoch(epoch, means)
     broadcast_weights(student)
+    source.keep_on(place)
     labels = torch.from_numpy(store.dataset.labels).to(place)
     batches = math.ceil(len(clips) / recipe.batch_size)
     bar = progress_bar(
@@ -129,20 +140,45 @@ def train_transfer(
     )
     for epoch in range(first, recipe.epochs):
         equation_4 = loss_of(epoch)
-        seen, counts, shares = [], [], []
-        for step, draw in enumerate(_draws(student, store, clips, recipe, seed, epoch)):
-            _set_rate(optimizer, recipe.rate_at(epoch + step / batches))
-            counts.append(len(draw.clips))
-            draw, share = local_shard(draw)
-            truth = labels[torch.from_numpy(draw.clips).to(place)] if equation_4.ce else None
-            parts = take_step(
-                student, source, draw, truth, teacher, equation_4, optimizer, recipe, share
-            )
+        seen: list[Tensor] = []
+        draws = list(epoch_batches(student, store, clips, recipe, seed, epoch))
+        counts, ahead = [len(draw.clips) for draw in draws], cast(Any, None)
+        while len(seen) < len(draws):
+            todo = draws[len(seen) :]
+            size = min(micro_batch or len(todo[0].clips), len(todo[0].clips))
+            ahead = ahead or _gathered_ahead(todo, micro_batch, source, teacher, place)
+            _set_rate(optimizer, recipe.rate_at(epoch + len(seen) / batches))
+            before = _live_statistics(student)
+            try:
+                batch = islice(ahead, len(_micro_batches(todo[0], micro_batch)))
+                parts = take_step(
+                    student,
+                    source,
+                    batch,
+                    labels if equation_4.ce else None,
+                    teacher,
+                    equation_4,
+                    optimizer,
+                    recipe,
+                )
+            except RuntimeError as error:
+                if not out_of_memory(error):
+                    raise
+                if processes() > 1 or size == 1:
+                    raise StatkitError(
+                        f"{size} clips at a time do not fit into memory; give fewer with "
+                        f"micro_batch (--micro-batch): {error}"
+                    ) from error
+                parts = None
+            if parts is None:  # here, where the error no longer holds what it was raised in
+                ahead, micro_batch = ahead.close(), math.ceil(size / 2)
+                _recover(student, optimizer, before)
+                bar.write(f"out of memory with {size} clips; going on with {micro_batch} at a time")
+                continue
             seen.append(torch.stack([getattr(parts, name).detach() for name in PARTS]))
-            shares.append(share)
             bar.update()
         # Read once an epoch: each reading makes the processor wait for a GPU.
-        columns = zip(*of_batches(torch.stack(seen), shares).tolist(), strict=True)
+        columns = zip(*sum_over_processes(torch.stack(seen)).tolist(), strict=True)
         means = {
             name: sum(value * n for value, n in zip(column, counts, strict=True)) / sum(counts)
             for name, column in zip(PARTS, columns, strict=True)
@@ -168,37 +204,116 @@ def train_transfer(
     return history
 
 
+class MicroBatch(NamedTuple):
+    """Some clips of a batch, and what was gathered for them beforehand.
+
+    share: of these clips in the batch; None where they are all of it. pixels and targets are what
+    ``gather`` of the student's source and of the teacher gave; gathered when needed if None.
+    """
+
+    draw: BatchIndex
+    share: float | None = None
+    pixels: Tensor | None = None
+    targets: Any = None
+
+
 def take_step(
     student: STATNet,
     source: Source,
-    draw: BatchIndex,
-    labels: torch.Tensor | None,
+    batch: Iterable[MicroBatch],
+    labels: Tensor | None,
     teacher: Teacher | None,
     loss: STATLoss,
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
-    share: float | None = None,
 ) -> LossParts:
-    """One step of training on one draw; no reading of results, for which a GPU would be waited.
+    """One step of training on one batch; no reading of results, for which a GPU would be waited.
 
-    ``share``: of the draw in the step's batch, where several processes take a step together
-    (:func:`statkit.runtime.distributed.local_shard`).
+    A batch that comes in several micro-batches gives the same gradients: all of Equation 4 is a
+    mean over samples, so the sum of the micro-batches' losses, weighted by their shares, is the
+    batch's loss, however unequal they are. Only normalisation that is not frozen (in the paper's
+    recipe, the first layer) differs: it takes its statistics from each micro-batch by itself, and
+    its running statistics move once per micro-batch.
+
+    Args:
+        labels: int64 ``[N]`` of all clips, on the device; None where none is read.
+
+    Returns:
+        The loss parts of the batch; where several processes share it, this process's share of them.
     """
-    place = next(student.parameters()).device
-    with (
-        autocast(place, recipe.precision, temporal=student.temporal),
-        whole_batch_statistics(student, share),
-    ):
-        output = student(source.pixels(draw, temporal=student.temporal, device=place))
-    parts = loss(output, labels, teacher(draw) if teacher else None)
+    place, whole = next(student.parameters()).device, list[Tensor]()
     optimizer.zero_grad(set_to_none=True)
-    backward(parts.total, student, share)
+    for draw, share, pixels, targets in batch:
+        with (
+            autocast(place, recipe.precision, temporal=student.temporal),
+            whole_batch_statistics(student),
+        ):
+            frames = source.pixels(draw, temporal=student.temporal, device=place, gathered=pixels)
+            output = student(frames)
+        truth = None if labels is None else labels[torch.from_numpy(draw.clips).to(place)]
+        parts = loss(output, truth, teacher(draw, targets) if teacher else None)
+        if share is not None:
+            parts = LossParts(*(share * getattr(parts, name) for name in PARTS))
+        parts.total.backward()
+        here = [getattr(parts, name).detach() for name in PARTS]
+        whole = here if not whole else [a + b for a, b in zip(whole, here, strict=True)]
+        del output, frames  # not beside those of the next micro-batch
+    sum_gradients(student)
     nn.utils.clip_grad_norm_(student.parameters(), recipe.clip_norm)
     optimizer.step()
-    return parts
+    return LossParts(*whole)
 
 
-def _draws(network, store, clips, recipe, seed, epoch) -> Iterator[BatchIndex]:
+def _micro_batches(draw: BatchIndex, most: int | None) -> list[MicroBatch]:
+    """This process's clips of a batch, at most so many at a time; equally often on all processes,
+    for they compute together."""
+    size = len(draw.clips)
+    alone = size if size < processes() else size // processes()  # the least that a process has
+    count = min(math.ceil(math.ceil(size / processes()) / most), alone) if most else 1
+    mine, share = local_shard(draw)
+    if count == 1:
+        return [MicroBatch(mine, share)]
+    return [
+        MicroBatch(
+            BatchIndex(*(values[part] for values in mine)), (share or 1) * len(part) / len(mine[0])
+        )
+        for part in np.array_split(np.arange(len(mine.clips)), count)
+    ]
+
+
+def _gathered_ahead(
+    draws: list[BatchIndex], most: int | None, source: Source, teacher: Teacher | None, place
+) -> Generator[MicroBatch, None, None]:
+    """All micro-batches of these draws, each with its pixels and targets on their way: a thread
+    gathers the next ones while the device computes."""
+
+    def gather(batch: MicroBatch) -> MicroBatch:
+        targets = teacher.gather(batch.draw) if teacher else None
+        return batch._replace(pixels=source.gather(batch.draw, place), targets=targets)
+
+    parts = (part for draw in draws for part in _micro_batches(draw, most))
+    return computed_ahead(gather, parts)
+
+
+def _live_statistics(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """The running statistics that training moves, and copies of them."""
+    layers = (m for m in network.modules() if isinstance(m, _BatchNorm) and m.training)
+    return [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
+
+
+def _recover(network: nn.Module, optimizer, statistics: list[tuple[Tensor, Tensor]]) -> None:
+    """Take back what a step that ran out of memory had done, and free what it held."""
+    optimizer.zero_grad(set_to_none=True)
+    for buffer, before in statistics:
+        buffer.copy_(before)
+    if next(network.parameters()).device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def epoch_batches(
+    network: STATNet, store: FrameStore, clips: np.ndarray, recipe: Recipe, seed: int, epoch: int
+) -> Iterator[BatchIndex]:
+    """The batches of one epoch, as the network and its recipe take them."""
     return train_batches(
         clips,
         store.lengths,

@@ -27,22 +27,23 @@ Row 0 is the whole frame as it is, row 1 the whole frame mirrored, then the four
 """
 
 
-def take_views(frames: Tensor, views: Tensor, size: tuple[int, int]) -> Tensor:
+def take_views(frames: Tensor, views: np.ndarray | Tensor, size: tuple[int, int]) -> Tensor:
     """Cut views out of frames and bring them to the network's size (bilinear), on their device.
 
     Args:
         frames: uint8 ``[B, K, F, H, W, 3]``.
-        views: int64 ``[B]``, rows of :data:`VIEWS`; on the CPU, a GPU need not be waited for.
+        views: int64 ``[B]``, rows of :data:`VIEWS`; an array, or a tensor on the CPU.
         size: ``(h, w)``.
 
     Returns:
         float32 ``[B, K, 3, F, h, w]`` in 0..1.
     """
     batch, segments, count = frames.shape[:3]
-    if views.any():
+    rows = VIEWS[np.asarray(views)]
+    if np.any(rows != VIEWS[0]):
         # All frames of a clip share its view: as channels of one image they share its grid as well.
         images = frames.permute(0, 1, 2, 5, 3, 4).flatten(1, 3).float() / 255
-        affine = _affine(torch.from_numpy(VIEWS)[views.cpu()]).to(frames.device)
+        affine = _affine(torch.from_numpy(rows)).to(frames.device)
         grid = F.affine_grid(affine, [batch, 1, *size], align_corners=False)
         images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
         return images.unflatten(1, (segments, count, 3)).transpose(2, 3)

@@ -136,9 +136,9 @@ def test_a_rolling_row_is_trained_with_the_papers_phases(dataset, monkeypatch):
     one.teacher("stat_rc")
     train = training.take_step
 
-    def spy(student, source, draw, labels, teacher, loss, *rest):
+    def spy(student, source, batch, labels, teacher, loss, *rest):
         used.append(loss)
-        return train(student, source, draw, labels, teacher, loss, *rest)
+        return train(student, source, batch, labels, teacher, loss, *rest)
 
     monkeypatch.setattr(training, "take_step", spy)
     one.network("stat_rc")

@@ -2,6 +2,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from dataclasses import replace
 
@@ -10,15 +11,25 @@ import pytest
 import torch
 
 from data_prep import index_folder
+from statkit import training
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import Source, store_frames
+from statkit.experiments.targets import CachedTeacher
 from statkit.losses import STATLoss
 from statkit.models import build_model
 from statkit.recipes import RECIPES, Recipe
-from statkit.sampling import BatchIndex
+from statkit.runtime.processes import computed_ahead
+from statkit.sampling import BatchIndex, train_batches
 from statkit.schedules import rolling_weights
 from statkit.teacher import LiveTeacher
-from statkit.training import CheckpointError, train_single, train_transfer
+from statkit.training import (
+    CheckpointError,
+    _micro_batches,
+    new_optimizer,
+    take_step,
+    train_single,
+    train_transfer,
+)
 
 RECIPE = Recipe(epochs=2, batch_size=8, views=4)
 SIZE = (24, 32)
@@ -202,3 +213,125 @@ def test_the_papers_recipe_is_the_papers():
     assert (paper.optimizer, paper.batch_size, paper.rate, paper.epochs) == ("sgd", 256, 1e-3, 50)
     assert paper.rate_at(0) == pytest.approx(0.2) and paper.rate_at(25) == pytest.approx(0.1)
     assert json.dumps(paper.batchnorm) == '"partial"'
+
+
+def gradients(store, most, *, recipe, loss, teacher):
+    """Those of one batch, and its loss parts, taken at most so many clips at a time."""
+    student = new_network(1).freeze_batchnorm(recipe.batchnorm).train()
+    optimizer = new_optimizer(student, replace(recipe, clip_norm=1e9))
+    clips, shape = store.dataset.split(1).train, (8, 1)
+    draw = next(
+        train_batches(clips, store.lengths, *shape, batch_size=23, views=4, seed=0, epoch=0)
+    )
+    labels, source = torch.from_numpy(store.dataset.labels), Source(store.lr, SIZE)
+    batch = _micro_batches(draw, most)
+    sizes = [len(part.draw.clips) for part in batch]
+    assert max(sizes) - min(sizes) <= 1 and max(sizes) <= (most or 23)
+    recipe = replace(recipe, clip_norm=1e9)
+    parts = take_step(student, source, batch, labels, teacher, loss, optimizer, recipe)
+    found = [p.grad.flatten() for p in student.parameters() if p.grad is not None]
+    return torch.cat(found), parts.values()
+
+
+@pytest.mark.parametrize("most", [1, 5, 8, 22])
+def test_micro_batches_have_the_gradients_of_the_batch(store, most):
+    """With frozen normalisation: every loss is a mean over samples, in slices of unequal size."""
+    recipe = replace(RECIPE, batchnorm="all", precision="float32")
+    how = {
+        "recipe": recipe,
+        "loss": STATLoss(0.25, 0.25, 0.25, kd=0.25, confident=True),
+        "teacher": live(store),
+    }
+    (whole, parts), (split, sums) = (gradients(store, size, **how) for size in (None, most))
+    assert whole.norm() > 0.05
+    assert torch.allclose(split, whole, rtol=0, atol=1e-5)
+    assert sums == pytest.approx(parts, abs=1e-5)
+
+
+def test_live_statistics_of_the_first_layer_are_what_differs(store):
+    how = {"loss": STATLoss(1, 0, 0), "teacher": None}
+    partial, frozen = (
+        [
+            gradients(
+                store, size, recipe=replace(RECIPE, batchnorm=which, precision="float32"), **how
+            )[0]
+            for size in (None, 8)
+        ]
+        for which in ("partial", "all")
+    )
+    off = [(split - whole).norm() / whole.norm() for whole, split in (partial, frozen)]
+    assert off[1] < 1e-4 < off[0] < 1
+
+
+def test_out_of_memory_halves_and_goes_on_with_the_same_step(store):
+    """A device that holds 3 clips: batches of 8 come to the weights that micro-batches of 2 do."""
+    sizes = []
+
+    def holds_three(module, inputs):
+        sizes.append(len(inputs[0]))
+        if len(inputs[0]) > 3 * 8:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    recipe = replace(RECIPE, batchnorm="partial")
+    halved, given = new_network(), new_network()
+    handle = halved.stem.register_forward_pre_hook(holds_three)
+    train(store, halved, recipe)
+    handle.remove()
+    train(store, given, recipe, micro_batch=2)
+    assert sizes[:4] == [64, 32, 16, 16] and max(sizes[2:]) == 16
+    assert torch.equal(weights(halved), weights(given))
+    handle = halved.stem.register_forward_pre_hook(lambda *_: holds_three(None, [range(99)]))
+    with pytest.raises(ValueError, match="1 clips at a time do not fit into memory.*--micro-batch"):
+        train(store, halved, recipe)
+    handle.remove()
+    with pytest.raises(ValueError, match="micro_batch is a number of clips from 1, got 0"):
+        train(store, given, recipe, micro_batch=0)
+
+
+@pytest.mark.parametrize("where", ["live", "cached", "on the device"])
+def test_gathered_ahead_are_the_same_numbers_bit_for_bit(store, where, monkeypatch):
+    """As without the thread, and as with all frames on the device."""
+    found = []
+    for ahead in (True, False):
+        teacher, source = live(store), Source(store.lr, SIZE)
+        if where == "cached":
+            sizes, clips = [(6, 8), (3, 4), (2, 2), (2, 2)], store.dataset.split(1).train
+            options = {"views": 4, "map_sizes": sizes, "progress": False}
+            teacher = CachedTeacher(teacher, store, clips, **options)
+        if where == "on the device" and ahead:
+            source.on_device = torch.from_numpy(np.array(store.lr))
+        if not ahead:
+            monkeypatch.setattr(training, "computed_ahead", map_lazily)
+        student = new_network(1)
+        clips = store.dataset.split(1).train
+        how = {"device": "cpu", "progress": False}
+        train_transfer(student, source, store, clips, RECIPE, teacher, STATLoss(), **how)
+        found.append(weights(student))
+    assert torch.equal(*found)
+
+
+def map_lazily(function, items):
+    yield from ()
+    for item in items:
+        function(item)
+        yield item  # not what was gathered: it is gathered again in the step
+
+
+def test_a_thread_works_ahead_in_order_and_stops_when_asked():
+    started, threads = [], set()
+
+    def work(item):
+        started.append(item)
+        threads.add(threading.current_thread())
+        if item == 7:
+            raise ValueError("seven")
+        return -item
+
+    results = computed_ahead(work, range(100), depth=2)
+    assert next(results) == 0
+    assert [next(results) for _ in range(3)] == [-1, -2, -3]
+    results.close()
+    assert len(started) <= 7 and len(threads) == 1
+    assert threading.current_thread() not in threads
+    with pytest.raises(ValueError, match="seven"):
+        list(computed_ahead(work, range(9)))

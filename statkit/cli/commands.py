@@ -86,7 +86,8 @@ def _keep_frames(options) -> None:
     from statkit.experiments.settings import default_config
 
     dataset = _dataset(options)
-    store = store_frames(dataset, _with_given(options, default_config(dataset).frames))
+    frames = _preset(options).config.frames if options.preset else default_config(dataset).frames
+    store = store_frames(dataset, _with_given(options, frames))
     kind = "generated" if dataset.generated else "real"
     print(f"{dataset.name}: {len(dataset)} {kind} clips, {len(dataset.classes)} classes")
     for number, split in sorted(dataset.splits.items()):
@@ -101,12 +102,15 @@ def _prepare_set(options) -> None:
     from data_prep.prepare import FRAMES, How, prepare_set
 
     kind, source, settings = options.kind, options.source, FRAMES
+    if options.preset:
+        settings = _preset(options).config.frames
     if not kind or not options.out:
         raise StatkitError("say what to prepare and where to: statkit prepare KIND --out FOLDER")
     if kind == "demo":
         demo = open_dataset("demo" if options.data == "demo" else options.data)
         kind, source = "folder", demo.root.parent
-        settings = replace(settings, frames_per_clip=16, hr_size=(72, 96))
+        if not options.preset:
+            settings = replace(settings, frames_per_clip=16, hr_size=(72, 96))
     if options.fetch:
         if kind not in OFFICIAL:
             raise StatkitError(f"--fetch knows where {' and '.join(OFFICIAL)} are, not {kind}")
@@ -129,9 +133,15 @@ def _prepare_set(options) -> None:
 
 def train(options) -> None:
     """Train rows of Table 3 and measure them."""
+    from statkit.experiments.grid import Job
+
     results = []
+    if options.plan:
+        dataset = _dataset(options)
+        configs, rows = (_setting(options, dataset),), tuple(_rows(options))
+        return _plan(options, [Job("", configs, rows, seed) for seed in options.seeds], dataset)
     for experiment in _experiments(options):
-        for row in options.rows:
+        for row in _rows(options):
             results.append(experiment.result(row))
             _say(_line(results[-1]))
     _report(results, options)
@@ -141,7 +151,7 @@ def evaluate(options) -> None:
     """Measure rows that were trained, and a linear probe as the line a teacher must beat."""
     results = []
     for experiment in _experiments(options):
-        for row in options.rows:
+        for row in _rows(options):
             if not experiment.trained(row):
                 raise StatkitError(
                     f"{row} with seed {experiment.seed} is not trained for these settings; "
@@ -158,6 +168,7 @@ def evaluate(options) -> None:
 def tables(options) -> None:
     """Run the paper's tables as grids, or go on with them, and write them beside the paper's."""
     from statkit.experiments.grid import TABLES, plan, run_jobs
+    from statkit.experiments.paper import paper_column
     from statkit.experiments.results import write_results
     from statkit.experiments.tables import latex, lines_of, markdown, plain_markdown
     from statkit.runtime.cache import save_text
@@ -166,13 +177,19 @@ def tables(options) -> None:
         raise StatkitError("spread a grid over workers, or each training over processes: not both")
     dataset = _dataset(options)
     config = _setting(options, dataset)
-    for name in options.table:
-        table, rows = TABLES[name], options.rows or TABLES[name].rows
-        jobs = plan(name, dataset, config, options.seeds, options.splits, rows)
+    preset, names = _preset(options), options.table
+    for name in names or [preset.table if preset else "3"]:
+        table, own = TABLES[name], preset if preset and name == preset.table else TABLES[name]
+        rows = options.rows or own.rows
+        splits = options.splits or (preset.splits if preset else (1,))
+        jobs = plan(name, dataset, config, options.seeds, splits, rows)
+        if options.plan:
+            _plan(options, jobs, dataset)
+            continue
         total, results = sum(len(job) for job in jobs), []
-        file = options.out / f"table_{name}.csv"
+        file = options.out / f"table_{name}{f'_{options.preset}' if preset else ''}.csv"
         with _executor(options) as executor:
-            how = {"unlabelled": _unlabelled(options), "device": options.device}
+            how = _how(options)
             if executor and options.dask in (None, "local"):  # a cluster's workers know their own
                 how["threads"] = max(1, cores() // max(1, options.workers))
             for new in run_jobs(jobs, dataset, executor, **how):
@@ -185,7 +202,9 @@ def tables(options) -> None:
             continue
         results.sort(key=lambda result: (result.split, result.seed))
         write_results(file, results)
-        lines = lines_of(results, rows, baseline=table.baseline, table=name)
+        column = paper_column(config.backbone)
+        about = {"baseline": table.baseline, "table": name, "backbone": column}
+        lines = lines_of(results, rows, **about)
         kind = "generated" if dataset.generated else "real"
         caption = f"{table.title}, on {dataset.name} ({len(dataset)} {kind} clips)"
         save_text(file.with_suffix(".md"), f"{plain_markdown(caption)}\n\n{markdown(lines)}")
@@ -289,19 +308,32 @@ def _experiments(options) -> list:
 
     dataset = _dataset(options)
     config = _setting(options, dataset)
-    about = {
-        "unlabelled": _unlabelled(options),
-        "live_teacher": options.live_teacher,
-        "fresh": options.command is train,
-        "device": options.device,
-    }
-    return [Experiment(dataset, config, seed, **about) for seed in options.seeds]
+    how = {"fresh": options.command is train, **_how(options)}
+    return [Experiment(dataset, config, seed, **how) for seed in options.seeds]
+
+
+def _how(options) -> dict:
+    """What an experiment takes besides its setting."""
+    names = "live_teacher", "micro_batch", "device"
+    given = {name: getattr(options, name) for name in names}
+    return {"unlabelled": _unlabelled(options), **given}
+
+
+def _plan(options, jobs, dataset) -> None:
+    """Print what the jobs take."""
+    from statkit.experiments.plan import plan_runs
+
+    print(f"{plan_runs(jobs, dataset, **_how(options)).text()}\n")
 
 
 def _dataset(options):
     from data_prep import open_dataset
     from statkit.runtime.distributed import main_first
 
+    if getattr(options, "clips", None) and options.plan:
+        from statkit.experiments.plan import imagined_dataset
+
+        return imagined_dataset(options.clips, options.classes or 2)
     with main_first():
         return open_dataset(options.data, lists=options.lists)
 
@@ -323,21 +355,37 @@ def _say(line: str) -> None:
 
 
 def _setting(options, dataset):
-    """The data set's default setting with what the options change."""
-    from statkit.experiments.settings import PARTS, default_config
-    from statkit.recipes import RECIPES
+    """The preset's or the data set's default setting with what the options change."""
+    from statkit.backbones import find_weights
+    from statkit.experiments.presets import starting_config, with_frames_for_network
+    from statkit.experiments.settings import PARTS
 
-    config = default_config(dataset)
-    if options.recipe and RECIPES[options.recipe] != config.recipe:
-        config = replace(config, recipe=RECIPES[options.recipe], student_size=None)
-    if options.backbone and options.backbone != config.backbone:
-        other = {"backbone": options.backbone, "pretrained": False, "segments": None}
-        config = replace(config, **other, student_size=None)
+    asked = {name: getattr(options, name) for name in ("preset", "recipe", "backbone")}
+    config = starting_config(dataset, **asked)
     if options.pretrained is not None:
         config = replace(config, pretrained=options.pretrained)
     config = _with_given(options, config)
     parts = {name: _with_given(options, getattr(config, name)) for name in PARTS}
-    return replace(config, **parts)
+    config = replace(config, **parts)
+    if not options.plan:  # refused now, not after the frames are read
+        find_weights(config.backbone, config.pretrained)
+    if options.frames_per_clip is None and options.consecutive is None:
+        config = with_frames_for_network(config, dataset)
+    return config
+
+
+def _preset(options):
+    from statkit.experiments.presets import PRESETS
+
+    return PRESETS.get(options.preset)
+
+
+def _rows(options) -> tuple[str, ...]:
+    """The rows asked for, the preset's, or the first of Table 3."""
+    from statkit.experiments.rows import TABLE_3
+
+    preset = _preset(options)
+    return options.rows or (preset.rows if preset else TABLE_3)
 
 
 def _with_given(options, part):

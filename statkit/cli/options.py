@@ -81,10 +81,12 @@ def _weights(text: str) -> bool | str:
 
 def add_preparation(sub: argparse.ArgumentParser) -> None:
     from data_prep.prepare import FRAMES
+    from statkit.experiments.presets import PRESETS
 
     sub.usage = "statkit prepare [KIND] [options]"
     add_fields(_add_data(sub), {"": FRAMES}, skip=["frames_per_clip"])
     how = sub.add_argument_group("preparation")
+    how.add_argument("--preset", choices=sorted(PRESETS), help="frames as this run takes them")
     how.add_argument(
         "kind",
         nargs="?",
@@ -137,6 +139,7 @@ def _add_data(sub: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: bool = False) -> None:
     """Of train; of evaluate, with a ``probe``; of tables, with a ``grid``."""
     from statkit.experiments.grid import TABLES
+    from statkit.experiments.presets import PRESETS
     from statkit.experiments.rows import ROWS, TABLE_3
     from statkit.experiments.settings import DEMO, REAL
     from statkit.recipes import RECIPES
@@ -146,14 +149,18 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
     data = _add_data(sub)
     add_fields(data, {"": DEMO.frames, "real clips": REAL.frames})
     if grid:
-        add_value(data, "--splits", split, "1", nargs="+")
-        sub.set_defaults(splits=[1])
+        add_value(data, "--splits", split, "1; of a preset, its own", nargs="+")
     data.add_argument(
         "--unlabelled",
         metavar="SOURCE",
         help="clips of the unlabelled stage (the training clips, without their labels)",
     )
     how = sub.add_argument_group("networks and runs")
+    how.add_argument(
+        "--preset",
+        choices=sorted(PRESETS),
+        help="a run of the paper with all its settings, which other options change",
+    )
     add_fields(how, {"": DEMO, "real clips": REAL}, ["split", "student_epochs"] if grid else [])
     how.add_argument(
         "--pretrained",
@@ -178,14 +185,23 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
         help="ask the teacher anew at every step: exact, and several times slower",
     )
     how.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    how.add_argument(
+        "--plan",
+        action="store_true",
+        help="say what all this takes (trainings, steps, disk, memory, hours), and do nothing",
+    )
+    for flag, what in (("--clips", "training clips"), ("--classes", "classes")):
+        number = Parameter(int, f"with --plan, number of {what} of a data set not here", least=2)
+        add_value(how, flag, number)
+    micro = Parameter(int, "most clips that the device holds at a time in training", least=1)
+    add_value(how, "--micro-batch", micro, "the whole batch; halved where memory does not suffice")
     if grid:
         sub.add_argument(
             "--table",
             nargs="+",
             choices=list(TABLES),
-            default=["3"],
-            help="which of the paper's tables (3); strides: sizes that an LR frame is enlarged to; "
-            "labels: how many there are",
+            help="which of the paper's tables (3; of a preset, its own); strides: sizes that an LR "
+            "frame is enlarged to; labels: how many there are",
         )
         sub.add_argument(
             "--rows",
@@ -204,9 +220,8 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
             "--rows",
             nargs="*",
             choices=list(ROWS),
-            default=list(TABLE_3),
             metavar="ROW",
-            help=f"of: {', '.join(ROWS)} (default: {' '.join(TABLE_3)})",
+            help=f"of: {', '.join(ROWS)} (default: the preset's, or {' '.join(TABLE_3)})",
         )
         sub.add_argument("--out", type=path, metavar="CSV", help="write the runs to this file")
     if probe:

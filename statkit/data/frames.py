@@ -7,12 +7,12 @@ decodes starts in a third of a second.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from statkit.lowres import PAPER_SIZE, centre_crop, resize, to_low_res
-from statkit.runtime.parameters import SIZE, check_fields, declared
+from statkit.runtime.parameters import SIZE, ParameterError, check_fields, declared
 from statkit.sampling import segment_indices
 from statkit.video import VideoError
 
@@ -21,10 +21,15 @@ LARGE = (480, 640)  # larger frames are first brought to this, or to four times 
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """How stored frames are made: T frames per clip, evenly spaced; the HR size; the LR camera
-    (see :func:`statkit.lowres.to_low_res`)."""
+    """How stored frames are made: T frames per clip; the HR size; the LR camera
+    (see :func:`statkit.lowres.to_low_res`).
+
+    The T frames are T / ``consecutive`` runs, evenly spaced; within a run the frames follow one
+    another at the clip's own rate. A clip of at most T frames is stored whole.
+    """
 
     frames_per_clip: int = declared(16, "stored frames per clip (T)", least=1, flag="frames")
+    consecutive: int = declared(1, "consecutive frames per run, of those stored", least=1)
     hr_size: tuple[int, int] = declared(
         (72, 96), "size of the teacher's frames", kind=SIZE, least=8
     )
@@ -37,11 +42,41 @@ class FrameSettings:
 
     def __post_init__(self):
         check_fields(self)
+        if self.frames_per_clip % self.consecutive:
+            raise ParameterError(
+                f"frames are whole runs of consecutive ones, got {self.frames_per_clip} frames "
+                f"and runs of {self.consecutive}"
+            )
+
+    def as_dict(self) -> dict:
+        """The fields by name; without ``consecutive`` where it is 1, for frames that were stored
+        before there were runs keep their name."""
+        return {k: v for k, v in asdict(self).items() if (k, v) != ("consecutive", 1)}
+
+    def for_network(self, segments: int, frames: int) -> FrameSettings:
+        """The same with a run per interval, where a network takes several consecutive frames from
+        each of K intervals: those, and four more, which leaves five places for a random start."""
+        if frames == 1 or self.serves(segments, frames):
+            return self
+        run = frames + 4
+        return replace(self, frames_per_clip=segments * run, consecutive=run)
+
+    def serves(self, segments: int, frames: int) -> bool:
+        """Whether each of K intervals of a clip longer than T has so many consecutive frames."""
+        runs = self.frames_per_clip // self.consecutive
+        return frames == 1 or (runs == segments and self.consecutive >= frames)
+
+    def flags(self) -> str:
+        """Flags of ``statkit prepare`` with which a set serves these settings."""
+        height, width = self.hr_size
+        runs = f" --consecutive {self.consecutive}" if self.consecutive > 1 else ""
+        return f"--frames {self.frames_per_clip}{runs} --hr-size {height}x{width}"
 
     def hr_side(self) -> dict:
         """What the HR frames depend on: one teacher serves every resolution of one aspect."""
         height, width = self.lr_size
-        kept = {name: getattr(self, name) for name in ("frames_per_clip", "hr_size")}
+        camera = ("lr_size", "blur", "noise", "seed")
+        kept = {name: value for name, value in self.as_dict().items() if name not in camera}
         return kept | {"aspect": round(width / height, 3)}
 
 
@@ -50,7 +85,7 @@ def kept_positions(num_frames: int, settings: FrameSettings) -> np.ndarray:
     length = settings.frames_per_clip
     if num_frames <= length:
         return np.minimum(np.arange(length), num_frames - 1)
-    return segment_indices(num_frames, length)[:, 0]
+    return segment_indices(num_frames, length // settings.consecutive, settings.consecutive).ravel()
 
 
 def reduced(picture: np.ndarray, settings: FrameSettings) -> np.ndarray:

@@ -6,12 +6,13 @@ import json
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from statkit.runtime.cache import (
     cache_folder,
@@ -21,6 +22,7 @@ from statkit.runtime.cache import (
     read_cached,
     save_text,
 )
+from statkit.runtime.device import fits_on, host_tensor
 from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex
@@ -63,7 +65,28 @@ class FrameStore:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint([self.dataset.fingerprint, asdict(self.settings)])
+        return fingerprint([self.dataset.fingerprint, self.settings.as_dict()])
+
+    def run_length(self, clip: int) -> int:
+        """How many stored frames of a clip belong together: those of a run, or all of them where
+        the clip is stored whole or its frames are evenly spaced."""
+        length, run = self.settings.frames_per_clip, self.settings.consecutive
+        return length if run == 1 or self.dataset.num_frames[clip] <= length else run
+
+    def require_consecutive(self, segments: int, frames: int) -> None:
+        """Raise DatasetError unless each of K intervals has so many frames that follow one another
+        at the clip's own rate, as a 3-D network takes them."""
+        settings = self.settings
+        whole = self.dataset.num_frames.max() <= settings.frames_per_clip
+        if whole or settings.serves(segments, frames):
+            return
+        runs = settings.frames_per_clip // settings.consecutive
+        raise DatasetError(
+            f"the network takes {frames} consecutive frames from each of {segments} intervals, and "
+            f"of {self.dataset.name} {runs} x {settings.consecutive} consecutive frames per clip "
+            f"are stored; store them with {settings.for_network(segments, frames).flags()}"
+            + (", by statkit prepare" if self.dataset.prepared else "")
+        )
 
 
 class Source:
@@ -77,12 +100,41 @@ class Source:
     def __init__(self, frames: np.ndarray, size: tuple[int, int]):
         self.frames = frames
         self.size = (size[0], size[1])
+        self.on_device: Tensor | None = None
 
-    def pixels(self, draw: BatchIndex, *, temporal: bool, device: torch.device | str = "cpu"):
-        """float32 ``[B, K, 3, h, w]``, or ``[B, K, 3, F, h, w]`` for a 3-D network, in 0..1."""
-        chosen = self.frames[draw.clips[:, None, None], draw.frames]
-        chosen = torch.from_numpy(np.ascontiguousarray(chosen)).to(device)
-        images = take_views(chosen, torch.from_numpy(draw.views), self.size)
+    def keep_on(self, device: torch.device) -> None:
+        """Copy all frames to a GPU where they fit, as LR frames do; batches are then cut there."""
+        if fits_on(device, self.frames.nbytes):
+            self.on_device = host_tensor(self.frames, device).to(device)
+
+    def gather(self, draw: BatchIndex, device: torch.device) -> Tensor | None:
+        """uint8 ``[B, K, F, h, w, 3]``: a batch's frames on their way to the device; None where the
+        device has all frames."""
+        if self.on_device is not None:
+            return None
+        return host_tensor(self.frames[draw.clips[:, None, None], draw.frames], device)
+
+    def pixels(
+        self,
+        draw: BatchIndex,
+        *,
+        temporal: bool,
+        device: torch.device | str = "cpu",
+        gathered: Tensor | None = None,
+    ) -> Tensor:
+        """float32 ``[B, K, 3, h, w]``, or ``[B, K, 3, F, h, w]`` for a 3-D network, in 0..1.
+
+        Args:
+            gathered: what :meth:`gather` gave for this draw; gathered now when None.
+        """
+        device = torch.device(device)
+        if self.on_device is not None:
+            clips = torch.from_numpy(draw.clips).to(device)[:, None, None]
+            chosen = self.on_device[clips, torch.from_numpy(draw.frames).to(device)]
+        else:
+            gathered = self.gather(draw, device) if gathered is None else gathered
+            chosen = gathered.to(device, non_blocking=True)
+        images = take_views(chosen, draw.views, self.size)
         return images if temporal else images[:, :, :, 0]
 
 
@@ -102,9 +154,7 @@ def store_frames(
     settings = _fit(settings or FrameSettings(), dataset)
     if dataset.prepared and dataset.prepared.settings == settings:
         return FrameStore(dataset, settings, dataset.prepared.folder)
-    reading = [] if dataset.generated else [READING]  # generated clips never gave other frames
-    made_of = [dataset.fingerprint, asdict(settings), *reading]
-    folder = cache_folder("frames") / fingerprint(made_of)
+    folder = _folder(dataset, settings)
     if read_cached(folder, partial(_check_store, count=len(dataset), settings=settings)) is None:
         waiting = f"another process stores frames of {dataset.name}; waiting for it"
         with locked(cache_folder("locks") / f"frames-{folder.name}", waiting):
@@ -123,19 +173,35 @@ def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:
     return folder
 
 
+def stored_frames(dataset: VideoDataset, settings: FrameSettings) -> FrameStore | None:
+    """What :func:`store_frames` gives, if it need not make it first."""
+    fitted = _fit(settings, dataset)
+    ready = dataset.prepared and dataset.prepared.settings == fitted
+    return store_frames(dataset, settings) if ready or _folder(dataset, fitted).is_dir() else None
+
+
+def _folder(dataset: VideoDataset, settings: FrameSettings) -> Path:
+    reading = [] if dataset.generated else [READING]  # generated clips never gave other frames
+    made_of = [dataset.fingerprint, settings.as_dict(), *reading]
+    return cache_folder("frames") / fingerprint(made_of)
+
+
 def _fit(settings: FrameSettings, dataset: VideoDataset) -> FrameSettings:
     """Store no more frames a clip than the longest clip has; of a prepared set, those it has."""
     if not dataset.prepared:
-        frames = min(settings.frames_per_clip, int(dataset.num_frames.max()))
-        return replace(settings, frames_per_clip=frames)
+        most = int(dataset.num_frames.max())
+        if settings.frames_per_clip < most:
+            return settings
+        return replace(settings, frames_per_clip=most, consecutive=1)
     made = dataset.prepared.settings
     if any(asked > have for asked, have in zip(settings.hr_size, made.hr_size, strict=True)):
-        asked, have = ("x".join(map(str, size)) for size in (settings.hr_size, made.hr_size))
+        have = "x".join(map(str, made.hr_size))
         raise DatasetError(
-            f"{dataset.name} was prepared at {have}, and {asked} is asked for; "
-            f"prepare it again with --hr-size {asked}"
+            f"{dataset.name} was prepared at {have}, which is smaller than what is asked for; "
+            f"prepare it again with {settings.flags()}"
         )
-    return replace(settings, frames_per_clip=made.frames_per_clip)
+    stored = {"frames_per_clip": made.frames_per_clip, "consecutive": made.consecutive}
+    return replace(settings, **stored)
 
 
 def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
@@ -148,7 +214,7 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
         )
 
         def one_clip(clip: int) -> None:
-            hr[clip], lr[clip] = _clip_frames(dataset, clip, settings)
+            hr[clip], lr[clip] = decode_clip(dataset, clip, settings)
 
         with ThreadPoolExecutor(cores()) as pool:
             jobs = pool.map(one_clip, range(count))
@@ -157,7 +223,7 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
                 pass
         hr.flush()
         lr.flush()
-        described = {"dataset": dataset.fingerprint, **asdict(settings)}
+        described = {"dataset": dataset.fingerprint, **settings.as_dict()}
         save_text(work / "store.json", json.dumps(described, indent=1))
         try:
             work.rename(folder)
@@ -168,7 +234,10 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _clip_frames(dataset, clip, settings) -> tuple[np.ndarray, np.ndarray]:
+def decode_clip(
+    dataset: VideoDataset, clip: int, settings: FrameSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """HR and LR frames of one clip, as they are stored."""
     if dataset.prepared:
         frames = dataset.prepared.hr[clip]
     else:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from statkit.backbones import MODELS
 from statkit.data.clips import DatasetError, Split, VideoDataset
 from statkit.data.flow import flow_frames
 from statkit.data.own_clip import OwnClip
@@ -45,7 +46,7 @@ from statkit.training import CheckpointError, train_transfer
 
 from .measure import evaluate_row, measure, parameters_of, probe
 from .results import Result
-from .rows import ROWS, SCRATCH, Row
+from .rows import ROWS, SCRATCH, Row, staged
 from .runs import equation_4, power_of, recipe_of, result_name, run_name, student_size
 from .settings import DEMO, ExperimentConfig
 from .targets import map_sizes, teacher_for
@@ -62,6 +63,7 @@ class Experiment:
             half precision what the teacher says.
         fresh: train every row, or find it trained here; otherwise a network that ships with the
             kit (:mod:`statkit.shipped`) is taken where the name of the run is its name.
+        micro_batch: see :func:`statkit.training.train_transfer`.
         device: see :func:`statkit.runtime.device.pick_device`.
         progress: whether to show bars.
     """
@@ -76,12 +78,16 @@ class Experiment:
         unlabelled: VideoDataset | None = None,
         live_teacher: bool = False,
         fresh: bool = False,
+        micro_batch: int | None = None,
         device: str = "auto",
         progress: bool = True,
     ):
         self.dataset, self.config, self.seed = dataset, config, seed
         self.rows = ROWS | dict(rows or {})
+        if config.staged:
+            self.rows = staged(self.rows)
         self.unlabelled, self.live_teacher, self.fresh = unlabelled, live_teacher, fresh
+        self.micro_batch = micro_batch
         self.device, self.progress = pick_device(device), progress
         self.split = dataset.split(config.split)
         _check_clips(dataset, self.split)
@@ -91,15 +97,21 @@ class Experiment:
 
     @cached_property
     def store(self) -> FrameStore:
-        return store_frames(self.dataset, self.config.frames, progress=self.progress)
+        return self._stored(self.dataset)
 
     @cached_property
     def pool(self) -> tuple[FrameStore, np.ndarray]:
         """Frames and clip numbers of the unlabelled stage."""
         if self.unlabelled is None:
             return self.store, self.split.train
-        store = store_frames(self.unlabelled, self.config.frames, progress=self.progress)
-        return store, np.arange(len(self.unlabelled))
+        return self._stored(self.unlabelled), np.arange(len(self.unlabelled))
+
+    def _stored(self, dataset: VideoDataset) -> FrameStore:
+        store = store_frames(dataset, self.config.frames, progress=self.progress)
+        network = MODELS[self.config.backbone]
+        segments = self.config.segments or network.segments
+        store.require_consecutive(segments, network.frames_per_segment)
+        return store
 
     def training_clips(self, row: str) -> np.ndarray:
         """int64 clip numbers that a row learns from, in its own store."""
@@ -130,7 +142,11 @@ class Experiment:
     def _flow(self) -> np.ndarray:
         low = self.store.lr
         clips = progress_bar(low, label="optical flow", total=len(low), show=self.progress)
-        return np.stack([flow_frames(clip) for clip in clips])
+        flows = []
+        for number, clip in enumerate(clips):  # there is no motion from one run to the next
+            runs = np.split(clip, len(clip) // self.store.run_length(number))
+            flows.append(np.concatenate([flow_frames(run) for run in runs]))
+        return np.stack(flows)
 
     def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
         """The row's trained network in evaluation mode: as kept, as shipped, or trained now."""
@@ -250,7 +266,7 @@ class Experiment:
             network.load_state_dict(self.network(kind.start).state_dict())
         if kind.transfers and not (before and before.transfers):
             network.tam.load_state_dict(self.network("teacher").tam.state_dict())
-        knows_labels = before is not None and before.labelled
+        knows_labels = any(row.labelled for row in kind.chain(self.rows)[1:])
         if recipe.start == "probe" and kind.labelled and not knows_labels:
             how = {"seed": self.seed, "keep_tam": kind.transfers}
             start_as_probe(network.to(self.device), source, store, clips, **how)
@@ -267,6 +283,7 @@ class Experiment:
             partial(equation_4, kind, self.config),
             seed=self.seed,
             device=str(self.device),
+            micro_batch=self.micro_batch,
             checkpoint=checkpoint,
             on_epoch=on_epoch,
             progress=self.progress,
@@ -314,8 +331,9 @@ class Experiment:
         """How the row is trained."""
         return recipe_of(self.rows[row], self.config)
 
-    def _folder(self, row: str) -> Path:
-        name = run_name(
+    def run_name(self, row: str) -> str:
+        """The name under which the row's network is kept."""
+        return run_name(
             row,
             self.rows,
             self.config,
@@ -324,7 +342,9 @@ class Experiment:
             unlabelled=None if self.unlabelled is None else self.unlabelled.fingerprint,
             live_teacher=self.live_teacher,
         )
-        return cache_folder("runs", name)
+
+    def _folder(self, row: str) -> Path:
+        return cache_folder("runs", self.run_name(row))
 
     def _shipped(self, row: str) -> dict | None:
         """The manifest's entry of a network that is to be taken as it ships."""

@@ -143,16 +143,16 @@ def run_job(
     job: Job,
     dataset: VideoDataset,
     *,
-    unlabelled: VideoDataset | None = None,
-    device: str = "auto",
     threads: int | None = None,
     progress: bool = False,
+    **options,
 ) -> Iterator[Result]:
-    """The results of one job, one by one."""
+    """The results of one job, one by one; further options as of
+    :class:`statkit.experiments.Experiment`."""
     if threads:
         torch.set_num_threads(threads)
     for config in job.settings:
-        about = {"unlabelled": unlabelled, "device": device, "progress": progress}
+        about = {"progress": progress, **options}
         experiment = Experiment(dataset, config, job.seed, fresh=True, **about)
         for row in job.rows:
             yield replace(experiment.result(row), table=job.table)

@@ -17,6 +17,13 @@ TABLE_1 = {  # overall weights, weights of the blocks -> row
     ("", ""): "stat_rc",
 }
 
+TABLE_4 = {"student": ("student",), "stat": ("two_stream_stat", "two_stream_stat_rc_ut")}
+
+
+def paper_column(backbone: str) -> str:
+    """Which of Table 3's two columns a network's results stand beside: 2-D or 3-D."""
+    return "r2plus1d_18" if "r2plus1d" in backbone else "resnet34"
+
 
 def paper_numbers(table: str, backbone: str = "resnet34") -> dict[tuple[str, str], float]:
     """prec@1 in per cent by row and resolution; the resolution is "" where a table has only one.
@@ -33,8 +40,9 @@ def paper_numbers(table: str, backbone: str = "resnet34") -> dict[tuple[str, str
             row = METHODS.get(line["method"], line["method"])
             if table == "1":
                 row = TABLE_1[line["overall_ce_sat_tat"], line["sat_blocks"]]
+            rows = (row,)
             if table == "4":
-                row = {"student": "student", "stat": "two_stream_stat"}.get(row)
-            if row:
+                rows = TABLE_4.get(row, ())
+            for row in filter(None, rows):
                 found[row, line["resolution"] if table == "2" else ""] = float(line["prec1"])
     return found

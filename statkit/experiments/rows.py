@@ -6,7 +6,7 @@ A new row is a line here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 THIRDS = (1 / 3, 1 / 3, 1 / 3)
 SCRATCH = "scratch"
@@ -66,6 +66,11 @@ class Row:
         """The one of these rows that it starts from."""
         return None if self.start in (None, SCRATCH) else rows[self.start]
 
+    def chain(self, rows: Mapping[str, Row]) -> list[Row]:
+        """This row, the one that it starts from, and so on to the first."""
+        before = self.before(rows)
+        return [self, *(before.chain(rows) if before else [])]
+
 
 ROWS = {
     "teacher": Row("Teacher (HR)", input="hr"),
@@ -121,7 +126,36 @@ ROWS = {
     "flow_stat": Row("Flow, SAT+TAT", THIRDS, input="flow"),
     "two_stream": Row("RGB + flow", fused_rows=("student", "flow")),
     "two_stream_stat": Row("RGB + flow, SAT+TAT", fused_rows=("stat", "flow_stat")),
+    "flow_ut": Row("Flow, ut alone", (0, 1 / 2, 1 / 2), input="flow", max_epochs=10),
+    "flow_stat_rc_ut": Row(
+        "Flow, SAT+TAT+rc+ut", THIRDS, input="flow", block_weights="rolling", start="flow_ut"
+    ),
+    "two_stream_stat_rc_ut": Row(
+        "RGB + flow, SAT+TAT+rc+ut", fused_rows=("stat_rc_ut", "flow_stat_rc_ut")
+    ),
 }
+
+
+def staged(rows: Mapping[str, Row]) -> dict[str, Row]:
+    """The rows with stage two as in the paper: it goes on from the single model. So a transfer row
+    that has no start of its own starts from the trained plain student of the same input, size and
+    stem."""
+
+    def kind(row: Row) -> tuple:
+        return row.input, row.size, row.small_stem
+
+    plain = {}
+    for name, row in rows.items():
+        if not (row.transfers or row.start or row.fused_rows or row.input == "hr"):
+            plain.setdefault(kind(row), name)
+    return {
+        name: replace(row, start=plain.get(kind(row)))
+        if row.transfers and row.start is None
+        else row
+        for name, row in rows.items()
+    }
+
+
 PROBES = {"linear_probe_hr": "Linear probe (HR)", "linear_probe": "Linear probe"}
 TITLES = {name: row.title for name, row in ROWS.items()} | PROBES
 

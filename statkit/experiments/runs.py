@@ -89,19 +89,18 @@ def run_name(
         rows: the row and those that it starts from, by name.
         clips, unlabelled: fingerprints of the data sets.
     """
-    made, how = asdict(config), []
-    first = row = rows[name]
-    if first.input == "hr" or not first.labelled:  # labels kept back change nothing for them
+    made, first, chain = asdict(config), rows[name], rows[name].chain(rows)
+    made.pop("staged")  # the rows' starts say it
+    made["frames"] = config.frames.hr_side() if first.input == "hr" else config.frames.as_dict()
+    # Labels kept back change nothing for these.
+    if all(row.input == "hr" or not row.labelled for row in chain):
         made.pop("labelled")
         made.pop("student_epochs")
     # None and the teacher's size, or a larger one, are the same training.
     made["student_size"] = student_size(config)
     if first.input == "hr":
         made.pop("student_size")
-        made["frames"] = config.frames.hr_side()
-    while row:
-        how.append(_keyed({k: v for k, v in asdict(row).items() if k != "title"}))
-        row = row.before(rows)
+    how = [_keyed({k: v for k, v in asdict(row).items() if k != "title"}) for row in chain]
     transfer = any(sum(step["weights"][1:]) + step["kd"] for step in how)
     made["recipe"] = _keyed(made["recipe"])
     made.pop("choices")

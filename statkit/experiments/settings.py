@@ -121,6 +121,9 @@ class ExperimentConfig:
     student_epochs: int | None = declared(
         None, "epochs of the students", kind=int, least=1, unset="the recipe's"
     )
+    staged: bool = declared(
+        False, "stage two goes on from the trained plain student, as in the paper"
+    )
     choices: PaperChoices = PaperChoices()
 
     def __post_init__(self):

@@ -13,19 +13,23 @@ from __future__ import annotations
 import copy
 import hashlib
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from statkit.backbones import MODELS
 from statkit.data.stored import FrameStore
 from statkit.errors import StatkitError
 from statkit.losses import pool_map
+from statkit.models import STATNet
 from statkit.runtime.cache import cache_folder, fingerprint, locked, new_array, read_cached
-from statkit.runtime.device import autocast, uses_bfloat16
+from statkit.runtime.device import autocast, host_tensor, uses_bfloat16
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex, fixed_frames
 from statkit.teacher import LiveTeacher, Target, Teacher
@@ -77,10 +81,7 @@ class CachedTeacher:
         self.teacher, self.fixed, self.lengths = teacher, fixed, store.lengths
         self.row = np.full(len(store.dataset), -1, np.int64)
         self.row[clips] = np.arange(len(clips))
-        length = teacher.network.segments if fixed else store.settings.frames_per_clip
-        ends = {"features": (teacher.network.tam.features,)}
-        ends |= {f"map{block}": tuple(size) for block, size in enumerate(map_sizes, 1)}
-        shapes = {name: (views, len(clips), length, *end) for name, end in ends.items()}
+        shapes = target_shapes(teacher.network, store, len(clips), views, fixed, map_sizes)
         self.folder = cache_folder("targets") / _key(teacher, store, clips, shapes, fixed)
         arrays = read_cached(self.folder, partial(_read_arrays, shapes=shapes))
         if arrays is None:
@@ -136,12 +137,16 @@ class CachedTeacher:
             raise ValueError("targets of fixed looks were asked for other frames: draw fixed looks")
         return np.arange(segments)[None]
 
-    @torch.no_grad()
-    def __call__(self, draw: BatchIndex) -> Target:
-        device = self.teacher.device
+    def gather(self, draw: BatchIndex) -> list[Tensor]:
+        """float16: features and four maps of a draw, in this machine's memory."""
         at = draw.views[:, None], self.row[draw.clips][:, None], self._places(draw)
+        return [host_tensor(kept[at], self.teacher.device) for kept in (self.features, *self.maps)]
+
+    @torch.no_grad()
+    def __call__(self, draw: BatchIndex, gathered: list[Tensor] | None = None) -> Target:
+        device = self.teacher.device
         features, *maps = (
-            torch.from_numpy(kept[at]).to(device).float() for kept in (self.features, *self.maps)
+            values.to(device, non_blocking=True).float() for values in gathered or self.gather(draw)
         )
         logits, tam, _ = self.teacher.network.video_level(features)
         return Target(tuple(values.flatten(0, 1) for values in maps), tam, logits)
@@ -212,11 +217,7 @@ def _key(
 
 
 def teacher_for(experiment: Experiment, row: str, sizes: list[tuple[int, int]]) -> Teacher:
-    """The fixed teacher as a source of targets for a row.
-
-    Kept where that is less work than looking again for each of a table's three transfer rows; a 3-D
-    network always looks again.
-    """
+    """The fixed teacher as a source of targets for a row, kept or live (:func:`keeps_targets`)."""
     recipe = experiment.recipe(row)
     store, clips = (
         (experiment.store, experiment.split.train)
@@ -226,11 +227,7 @@ def teacher_for(experiment: Experiment, row: str, sizes: list[tuple[int, int]]) 
     network = copy.copy(experiment.network("teacher"))
     network.power = power_of(experiment.rows[row], experiment.config)
     live = LiveTeacher(network, experiment.source("teacher", store), precision=recipe.precision)
-    fixed = recipe.frame_sampling == "fixed"
-    frames_kept = recipe.views * (network.segments if fixed else store.settings.frames_per_clip)
-    epochs = experiment.config.recipe.epochs
-    too_many = frames_kept > 3 * epochs * network.segments
-    if experiment.live_teacher or network.temporal or too_many:
+    if not keeps_targets(experiment, row):
         return live
     return CachedTeacher(
         live,
@@ -238,18 +235,44 @@ def teacher_for(experiment: Experiment, row: str, sizes: list[tuple[int, int]]) 
         clips,
         views=recipe.views,
         map_sizes=sizes,
-        fixed=fixed,
+        fixed=recipe.frame_sampling == "fixed",
         progress=experiment.progress,
     )
+
+
+def keeps_targets(experiment: Experiment, row: str) -> bool:
+    """Whether a row's targets are kept: a 2-D teacher's, where that is less work than to look again
+    in each of a table's three transfer rows."""
+    recipe, network = experiment.recipe(row), experiment.network("teacher")
+    fixed = recipe.frame_sampling == "fixed"
+    length = network.segments if fixed else experiment.store.settings.frames_per_clip
+    too_many = recipe.views * length > 3 * experiment.config.recipe.epochs * network.segments
+    return not (experiment.live_teacher or network.temporal or too_many)
+
+
+def target_shapes(
+    network: STATNet,
+    store: FrameStore,
+    clips: int,
+    views: int,
+    fixed: bool,
+    sizes: Sequence[tuple[int, int]],
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays that hold a teacher's targets, by name; see :class:`CachedTeacher`."""
+    length = network.segments if fixed else store.settings.frames_per_clip
+    ends = {"features": (network.tam.features,)}
+    ends |= {f"map{block}": tuple(size) for block, size in enumerate(sizes, 1)}
+    return {name: (views, clips, length, *end) for name, end in ends.items()}
 
 
 def map_sizes(experiment: Experiment, row: str) -> list[tuple[int, int]]:
     """Height and width of the student's four maps, or of the teacher's where the student's are
     brought to them (without the time axis of a 3-D network)."""
-    network = experiment.new_network(row).eval()
-    frames = (MODELS[network.name].frames_per_segment,) if network.temporal else ()
+    frames = MODELS[experiment.config.backbone].frames_per_segment
     upsampled = experiment.config.choices.sizes == "upsample"
     size = experiment.source("teacher" if upsampled else row).size
-    with torch.no_grad():
-        output = network(torch.zeros(1, network.segments, 3, *frames, *size))
+    with torch.no_grad(), FakeTensorMode():  # shapes alone
+        network = experiment.new_network(row).eval()
+        time = (frames,) if network.temporal else ()
+        output = network(torch.zeros(1, network.segments, 3, *time, *size))
     return [tuple(values.shape[-2:]) for values in output.attention_maps]

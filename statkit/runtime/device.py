@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from statkit.errors import StatkitError
@@ -69,6 +71,40 @@ def uses_bfloat16(device: torch.device, precision: str = "auto") -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
     return device.type == "cpu" and bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def host_tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """The values in this machine's memory; pinned where a GPU reads them, so that the copy to it
+    runs beside the computation."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory() if device.type == "cuda" and torch.cuda.is_available() else tensor
+
+
+def fits_on(device: torch.device, nbytes: int) -> bool:
+    """Whether a GPU can hold so much for good: at most a quarter of its free memory."""
+    if device.type != "cuda" or not torch.cuda.is_available():
+        return False
+    return 4 * nbytes <= torch.cuda.mem_get_info(device)[0]
+
+
+def memory_of(device: torch.device) -> int | None:
+    """Bytes of a GPU's memory, or of this machine's; None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    known = hasattr(os, "sysconf") and device.type == "cpu"
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else None
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type in ("cuda", "mps"):
+        getattr(torch, device.type).synchronize()
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that a GPU's, or this machine's, memory does not suffice."""
+    said = ("out of memory", "not enough memory", "can't allocate memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in said)
 
 
 def device_name(device: torch.device) -> str:

@@ -49,7 +49,7 @@ def main_first():
 
 
 def barrier() -> None:
-    """Until all are here."""
+    """Wait until every process has reached this point."""
     if processes() > 1:
         _team().wait_for_everyone()
 
@@ -68,18 +68,10 @@ def local_shard(batch: Batch) -> tuple[Batch, float | None]:
     return type(batch)(*(values[mine] for values in batch)), len(mine) / size
 
 
-def backward(total: Tensor, network: nn.Module, share: float | None) -> None:
-    """Leave on every process the gradients of the whole batch's loss.
-
-    Args:
-        total: the loss of this process's slice, a mean over its samples.
-        share: of the slice in the batch. All of Equation 4 is a mean over samples, so the shares'
-            weighted sum of slices is the batch's loss, exactly, however unequal they are.
-    """
-    if share is None:
-        total.backward()
+def sum_gradients(network: nn.Module) -> None:
+    """Leave on every process the sum of all processes' gradients; nothing to do alone."""
+    if processes() == 1:
         return
-    (share * total).backward()
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     whole = _sum(torch.cat([gradient.flatten() for gradient in gradients]))
     sizes = [gradient.numel() for gradient in gradients]
@@ -87,11 +79,9 @@ def backward(total: Tensor, network: nn.Module, share: float | None) -> None:
         gradient.copy_(values.view(gradient.shape))
 
 
-def of_batches(values: Tensor, shares: list[float | None]) -> Tensor:
-    """Means over this process's slices ``[steps, n]`` -> means over the whole batches."""
-    if processes() == 1:
-        return values
-    return _sum(values * values.new_tensor(shares)[:, None])
+def sum_over_processes(values: Tensor) -> Tensor:
+    """The sum of all processes' values, on each of them."""
+    return values if processes() == 1 else _sum(values)
 
 
 def broadcast_weights(network: nn.Module) -> None:
@@ -104,10 +94,10 @@ def broadcast_weights(network: nn.Module) -> None:
 
 
 @contextmanager
-def whole_batch_statistics(network: nn.Module, share: float | None) -> Iterator[None]:
-    """Batch normalisation that is not frozen takes its statistics from the whole batch, as torch's
-    SyncBatchNorm does, but not on GPUs alone."""
-    if share is None:
+def whole_batch_statistics(network: nn.Module) -> Iterator[None]:
+    """Batch normalisation that is not frozen takes its statistics from all processes' clips, as
+    torch's SyncBatchNorm does, but not on GPUs alone."""
+    if processes() == 1:
         yield
         return
     layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm)]

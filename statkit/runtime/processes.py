@@ -1,11 +1,14 @@
-"""How many processes a launcher started to train together, and which of them this one is."""
+"""How many processes a launcher started to train together, and which of them this one is; a pool
+of processes; one thread that works ahead."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from threading import Thread
 
@@ -66,6 +69,20 @@ def process_pool(workers: int) -> ProcessPoolExecutor:
     """A pool of fresh processes. None of them, nor a kernel that one of them started, goes on
     working for a process that is no longer there."""
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_the_parent)
+
+
+def computed_ahead(function: Callable, items: Iterable, *, depth: int = 2) -> Generator:
+    """``function(item)`` of every item, in order; one thread computes up to ``depth`` of them ahead
+    while the caller works on the one before."""
+    items, pool = iter(items), ThreadPoolExecutor(1)
+    waiting = deque(pool.submit(function, item) for item in islice(items, depth))
+    try:
+        while waiting:
+            found = waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(items, 1))
+            yield found
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _end_with_the_parent() -> None:

@@ -17,6 +17,7 @@ from .costs import draw_costs
 from .growth import bench_growth
 from .measure import Comparison, Line, Missing
 from .pictures import bench_lowres, bench_maps, bench_reading
+from .pixels import bench_pixels
 from .start import bench_job, bench_start
 from .steps import bench_epochs, bench_steps
 from .tsne import bench_tsne
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Workload], Iterator[Line]]] = {
     "h": bench_growth,
     "i": bench_start,
     "j": bench_job,
+    "k": bench_pixels,
 }
 HEADER = (
     "| | what | compared with | ratio (quartiles) | goal | ours | other | |\n" + 8 * "|---" + "|"

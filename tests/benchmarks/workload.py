@@ -22,7 +22,7 @@ from statkit.recipes import Recipe
 from statkit.runtime.cache import cache_folder, write_atomically
 from statkit.sampling import BatchIndex
 from statkit.teacher import LiveTeacher, Teacher
-from statkit.training import new_optimizer, take_step
+from statkit.training import MicroBatch, new_optimizer, take_step
 
 CLASSES, VIEWS = 8, 2
 UCF_FRAMES = FrameSettings(hr_size=(112, 149))
@@ -103,9 +103,9 @@ class Stage:
 
     def step(self, draw: BatchIndex, teacher: Teacher | None, loss: STATLoss) -> None:
         """One real step of training."""
-        labels = self.labels[torch.from_numpy(draw.clips).to(self.labels.device)]
+        batch, labels = [MicroBatch(draw)], self.labels
         take_step(
-            self.student, self.source, draw, labels, teacher, loss, self.optimizer, self.recipe
+            self.student, self.source, batch, labels, teacher, loss, self.optimizer, self.recipe
         )
 
 

@@ -1,0 +1,62 @@
+"""(k) How long a device waits for pixels: an epoch at UCF101's shapes, whose steps have a set
+length and whose batches are gathered ahead by a thread, against its steps alone."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from statkit.data.stored import Source
+from statkit.sampling import train_batches
+from statkit.teacher import LiveTeacher
+from statkit.training import _gathered_ahead
+
+from .measure import Line, compare, take_turns
+from .workload import UCF_FRAMES, Workload, new_network, simulated_store
+
+CLIPS, BATCH, SEGMENTS, REPEATS = 37 * 32, 32, 8, 5  # as many batches per epoch as UCF101 has
+
+
+def bench_pixels(work: Workload) -> Iterator[Line]:
+    """Frames of a student and of a live teacher; the step is as long as gathering takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = simulated_store(Path(folder), CLIPS, UCF_FRAMES)
+        source = Source(store.lr, UCF_FRAMES.hr_size)
+        hr, device = Source(store.hr, UCF_FRAMES.hr_size), work.device
+        teacher = LiveTeacher(new_network("resnet18", SEGMENTS, seed=0).to(device), hr)
+        how = {"batch_size": BATCH, "views": 10, "seed": 0, "epoch": 0}
+        draws = list(train_batches(np.arange(CLIPS), store.lengths, SEGMENTS, 1, **how))
+
+        def gather(draw) -> None:
+            source.gather(draw, device)
+            teacher.gather(draw)
+
+        def between() -> Iterator[None]:
+            return map(gather, draws)
+
+        def ahead() -> Iterable:
+            return _gathered_ahead(draws, None, source, teacher, device)
+
+        def epoch(batches) -> None:
+            for _ in batches():
+                time.sleep(step)
+
+        alone = take_turns({"": lambda: list(between())}, REPEATS)[""]
+        step = float(np.max(alone)) / 1000 / len(draws)
+        yield from compare(
+            "epoch with batches gathered ahead",
+            partial(epoch, ahead),
+            {
+                "its steps alone": lambda: [time.sleep(step) for _ in draws],
+                "gathered between the steps": partial(epoch, between),
+            },
+            repeats=REPEATS,
+            goals={"its steps alone": "at most 1.05"},
+            detail=f"{len(draws)} batches of {BATCH} clips, {SEGMENTS} frames of "
+            f"{UCF_FRAMES.hr_size[0]}x{UCF_FRAMES.hr_size[1]}, a step of {1000 * step:.0f} ms",
+        )
