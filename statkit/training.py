@@ -20,7 +20,6 @@ from statkit.errors import StatkitError
 
 from .backbones import MODELS
 from .data.stored import FrameStore, Source
-from .errors import StatkitError
 from .losses import PARTS, LossParts, STATLoss
 from .models import STATNet
 from .recipes import Recipe
