@@ -63,7 +63,7 @@ def test_students_start_alike_and_transfer_starts_with_the_teachers_tam(dataset,
         raise KeyboardInterrupt
 
     teacher = one.network("teacher")
-    monkeypatch.setattr("statkit.experiments.experiment.train_transfer", spy)
+    monkeypatch.setattr("statkit.experiments.networks.train_transfer", spy)
     for row in ("student", "stat"):
         with pytest.raises(KeyboardInterrupt):
             one.network(row)
@@ -115,7 +115,7 @@ def test_the_second_stage_goes_on_from_the_first(dataset, monkeypatch):
         seen.update({k: v.clone() for k, v in student.state_dict().items()})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("statkit.experiments.experiment.train_transfer", spy)
+    monkeypatch.setattr("statkit.experiments.networks.train_transfer", spy)
     with pytest.raises(KeyboardInterrupt):
         one.network("stat_staged")
     for name, value in seen.items():
@@ -138,7 +138,7 @@ def test_from_scratch_leaves_the_pretrained_weights_and_what_they_need(
         seen[len(seen)] = recipe, {k: v.clone() for k, v in student.state_dict().items()}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("statkit.experiments.experiment.train_transfer", spy)
+    monkeypatch.setattr("statkit.experiments.networks.train_transfer", spy)
     for row in ("student", "student_scratch"):
         with pytest.raises(KeyboardInterrupt):
             one.network(row)
@@ -190,7 +190,7 @@ def test_the_formal_training_goes_on_from_the_unlabelled_stage(dataset, monkeypa
         seen.update({k: v.clone() for k, v in student.state_dict().items()})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("statkit.experiments.experiment.train_transfer", spy)
+    monkeypatch.setattr("statkit.experiments.networks.train_transfer", spy)
     with pytest.raises(KeyboardInterrupt):
         one.network("stat_rc_ut")
     assert all(torch.equal(seen[name], before[name]) for name in before)

@@ -29,7 +29,6 @@ class FrameSettings:
     """
 
     frames_per_clip: int = declared(16, "stored frames per clip (T)", least=1, flag="frames")
-    consecutive: int = declared(1, "consecutive frames per run, of those stored", least=1)
     hr_size: tuple[int, int] = declared(
         (72, 96), "size of the teacher's frames", kind=SIZE, least=8
     )
@@ -39,6 +38,7 @@ class FrameSettings:
     blur: float = declared(0.25, "lens blur, standard deviation in LR pixels", least=0)
     noise: float = declared(2.0, "sensor noise, standard deviation in grey levels", least=0)
     seed: int = declared(0, "seed of the sensor noise", least=0, flag="noise-seed")
+    consecutive: int = declared(1, "consecutive frames per run, of those stored", least=1)
 
     def __post_init__(self):
         check_fields(self)

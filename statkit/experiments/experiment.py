@@ -1,62 +1,29 @@
-"""Rows as runs: one teacher a seed, what it said of the training clips kept once, and a student a
-row. A finished run is kept and never done twice."""
+"""One experiment: the rows of the paper's tables on one data set, with one configuration and one
+seed."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
-from functools import cached_property, partial
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from statkit.backbones import MODELS
-from statkit.data.clips import DatasetError, Split, VideoDataset
-from statkit.data.flow import flow_frames
 from statkit.data.own_clip import OwnClip
-from statkit.data.stored import FrameStore, Source, store_frames
-from statkit.evaluation import (
-    Evaluation,
-    Prediction,
-    predict_frames,
-    predict_stored,
-    start_as_probe,
-)
-from statkit.models import STATNet, build_model
-from statkit.recipes import Recipe
-from statkit.runtime.cache import (
-    cache_folder,
-    locked,
-    read_cached,
-    save_text,
-    set_aside,
-    write_atomically,
-)
-from statkit.runtime.device import device_name, pick_device
+from statkit.evaluation import Evaluation, Prediction, predict_frames, predict_stored
+from statkit.runtime.cache import read_cached, save_text
 from statkit.runtime.distributed import barrier, broadcast_from_main
 from statkit.runtime.processes import is_main
-from statkit.runtime.progress import progress_bar
-from statkit.shipped import manifest, shipped_weights
-from statkit.teacher import Teacher
-from statkit.training import CheckpointError, train_transfer
 
 from .measure import evaluate_row, measure, parameters_of, probe
+from .networks import RowNetworks
 from .results import Result
-from .rows import ROWS, SCRATCH, Row, staged
-from .runs import equation_4, power_of, recipe_of, result_name, run_name, student_size
-from .settings import DEMO, ExperimentConfig
-from .targets import map_sizes, teacher_for
+from .runs import result_name
 
 
-class Experiment:
-    """One setting on one data set with one seed; its rows on demand.
+class Experiment(RowNetworks):
+    """One configuration on one data set with one seed; its rows on demand.
 
     Args:
-        dataset, setting, seed: what it is.
+        dataset, config, seed: what it is.
         rows: rows of one's own, by name, besides those of :data:`statkit.experiments.rows.ROWS`.
         unlabelled: clips for the unlabelled stage (Section 3.3.1); the training clips when None.
         live_teacher: look at the HR frames of every batch anew, exactly, instead of keeping in
@@ -68,132 +35,9 @@ class Experiment:
         progress: whether to show bars.
     """
 
-    def __init__(
-        self,
-        dataset: VideoDataset,
-        config: ExperimentConfig = DEMO,
-        seed: int = 0,
-        *,
-        rows: Mapping[str, Row] | None = None,
-        unlabelled: VideoDataset | None = None,
-        live_teacher: bool = False,
-        fresh: bool = False,
-        micro_batch: int | None = None,
-        device: str = "auto",
-        progress: bool = True,
-    ):
-        self.dataset, self.config, self.seed = dataset, config, seed
-        self.rows = ROWS | dict(rows or {})
-        if config.staged:
-            self.rows = staged(self.rows)
-        self.unlabelled, self.live_teacher, self.fresh = unlabelled, live_teacher, fresh
-        self.micro_batch = micro_batch
-        self.device, self.progress = pick_device(device), progress
-        self.split = dataset.split(config.split)
-        _check_clips(dataset, self.split)
-        self._networks: dict[str, STATNet] = {}
-        self._teachers: dict[tuple, Teacher] = {}
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
         self._predictions: dict[tuple[str, int], Prediction] = {}
-
-    @cached_property
-    def store(self) -> FrameStore:
-        return self._stored(self.dataset)
-
-    @cached_property
-    def pool(self) -> tuple[FrameStore, np.ndarray]:
-        """Frames and clip numbers of the unlabelled stage."""
-        if self.unlabelled is None:
-            return self.store, self.split.train
-        return self._stored(self.unlabelled), np.arange(len(self.unlabelled))
-
-    def _stored(self, dataset: VideoDataset) -> FrameStore:
-        store = store_frames(dataset, self.config.frames, progress=self.progress)
-        network = MODELS[self.config.backbone]
-        segments = self.config.segments or network.segments
-        store.require_consecutive(segments, network.frames_per_segment)
-        return store
-
-    def training_clips(self, row: str) -> np.ndarray:
-        """int64 clip numbers that a row learns from, in its own store."""
-        if not self.rows[row].labelled:
-            return self.pool[1]
-        clips, wanted = self.split.train, self.config.labelled
-        if wanted is None or self.rows[row].input == "hr":
-            return clips
-        shuffled = np.random.default_rng(self.seed).permutation(clips)
-        labels = self.dataset.labels[shuffled]
-        chosen = [shuffled[labels == label][:wanted] for label in np.unique(labels)]
-        return np.sort(np.concatenate(chosen))
-
-    def source(self, row: str, store: FrameStore | None = None) -> Source:
-        """The pixels that a row's network sees, of the data set's clips or another store's."""
-        kind, frames, store = self.rows[row], self.config.frames, store or self.store
-        if kind.input == "hr":
-            return Source(store.hr, frames.hr_size)
-        height, width = frames.hr_size
-        enlarged = {"hr": (height, width), "half": (height // 2, width // 2), "lr": frames.lr_size}
-        own = student_size(self.config)
-        size = enlarged.get(kind.size, own)
-        if kind.input == "flow":
-            return Source(self._flow, size)
-        return Source(store.lr, size)
-
-    @cached_property
-    def _flow(self) -> np.ndarray:
-        low = self.store.lr
-        clips = progress_bar(low, label="optical flow", total=len(low), show=self.progress)
-        flows = []
-        for number, clip in enumerate(clips):  # there is no motion from one run to the next
-            runs = np.split(clip, len(clip) // self.store.run_length(number))
-            flows.append(np.concatenate([flow_frames(run) for run in runs]))
-        return np.stack(flows)
-
-    def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
-        """The row's trained network in evaluation mode: as kept, as shipped, or trained now."""
-        if row not in self._networks:
-            network = self._kept(row)
-            if network is None:
-                network = self._as_shipped(row)
-            if network is None:
-                with self._alone(row):
-                    network = self._kept(row)
-                    if network is None:
-                        self._train(row, on_epoch)
-                        network = self._read(row, self._weights(row))
-            self._networks[row] = network.to(self.device).eval()
-        return self._networks[row]
-
-    def _kept(self, row: str) -> STATNet | None:
-        """The row's network as an earlier run left it; None where there is none, or half a one."""
-        network, run, weights = None, self._run_file(row), self._weights(row)
-        if is_main() and read_cached(run, _read_run):
-            network = read_cached(weights, partial(self._read, row))
-        kept = broadcast_from_main(network is not None)
-        return self._read(row, weights) if kept and network is None else network
-
-    def _as_shipped(self, row: str) -> STATNet | None:
-        shipped = self._shipped(row)
-        if shipped is None:
-            return None
-        about = f"prec@1 {shipped['result']['prec1']:.1f} %; fresh=True trains one here"
-        print(f"{self.rows[row].title}: a network that ships with the kit ({about})")
-        state = shipped_weights(self._folder(row).name)
-        network = self.new_network(row)
-        network.load_state_dict({name: torch.from_numpy(v) for name, v in state.items()})
-        return network
-
-    def _read(self, row: str, weights: Path) -> STATNet:
-        network = self.new_network(row)
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        return network
-
-    def _alone(self, row: str) -> AbstractContextManager:
-        """No other process trains the row meanwhile, but those that train together."""
-        if not is_main():
-            return nullcontext()
-        title = self.rows[row].title
-        waiting = f"{title} is being trained by another process; waiting for it"
-        return locked(self._folder(row) / ".lock", waiting)
 
     def evaluate(self, row: str) -> Evaluation:
         """The row's network on the test clips. Of fused rows, the mean class probabilities."""
@@ -207,10 +51,10 @@ class Experiment:
     def result(self, row: str) -> Result:
         """The row's line of the table: measured now, or as kept."""
         file, parts = (
-            self._folder(row) / result_name(self.config),
+            self.folder(row) / result_name(self.config),
             self.rows[row].fused_rows or (row,),
         )
-        shipped = None if file.name != "result.json" else self._shipped(row)
+        shipped = None if file.name != "result.json" else self.shipped(row)
         kept = Result(**shipped["result"]) if shipped else None
         if kept is None:
             kept = broadcast_from_main(read_cached(file, _read_result) if is_main() else None)
@@ -218,7 +62,7 @@ class Experiment:
             for part in parts:
                 self.network(part)
             if is_main():
-                runs = [self._run(part) for part in parts]
+                runs = [self.run(part) for part in parts]
                 text = json.dumps(asdict(measure(self, row, runs)), indent=1)
                 save_text(file, text)
             barrier()
@@ -238,149 +82,6 @@ class Experiment:
         frames = clip.hr if self.rows[row].input == "hr" else clip.lr
         size, classes = self.source(row).size, self.dataset.classes
         return predict_frames(self.network(row), frames, size, classes)
-
-    def trained(self, row: str) -> bool:
-        """Whether the row's network is kept from an earlier run, or ships with the kit."""
-        return self._weights(row).is_file() or self._shipped(row) is not None
-
-    def teacher(self, row: str = "stat") -> Teacher:
-        """The fixed teacher as a source of targets for a row, see
-        :func:`statkit.experiments.targets.teacher_for`."""
-        kind, sizes = self.rows[row], tuple(map_sizes(self, row))
-        which = power_of(kind, self.config), sizes, kind.labelled
-        if which not in self._teachers:
-            self._teachers[which] = teacher_for(self, row, list(sizes))
-        return self._teachers[which]
-
-    def _train(self, row: str, on_epoch: Callable | None) -> None:
-        kind, folder = self.rows[row], self._folder(row)
-        recipe, clips = self.recipe(row), self.training_clips(row)
-        store = self.store if kind.labelled else self.pool[0]
-        source = self.source(row, store)
-        teacher = self.teacher(row) if kind.transfers else None
-        torch.manual_seed(self.seed)
-        pretrained = self.config.pretrained if kind.start != SCRATCH else False
-        network = self.new_network(row, pretrained=pretrained)
-        before = kind.before(self.rows)
-        if before:
-            network.load_state_dict(self.network(kind.start).state_dict())
-        if kind.transfers and not (before and before.transfers):
-            network.tam.load_state_dict(self.network("teacher").tam.state_dict())
-        knows_labels = any(row.labelled for row in kind.chain(self.rows)[1:])
-        if recipe.start == "probe" and kind.labelled and not knows_labels:
-            how = {"seed": self.seed, "keep_tam": kind.transfers}
-            start_as_probe(network.to(self.device), source, store, clips, **how)
-        checkpoint = folder / "checkpoint.pt"
-        start = time.perf_counter()
-        train_now = partial(
-            train_transfer,
-            network,
-            source,
-            store,
-            clips,
-            recipe,
-            teacher,
-            partial(equation_4, kind, self.config),
-            seed=self.seed,
-            device=str(self.device),
-            micro_batch=self.micro_batch,
-            checkpoint=checkpoint,
-            on_epoch=on_epoch,
-            progress=self.progress,
-            label=f"{kind.title}, seed {self.seed}",
-        )
-        try:
-            history = train_now()
-        except CheckpointError as error:
-            if is_main():
-                set_aside(checkpoint, error)
-            barrier()
-            history = train_now()
-        if is_main():
-            run = {
-                "seconds": time.perf_counter() - start,
-                "device": device_name(self.device),
-                "history": history.epochs,
-            }
-            save_text(self._run_file(row), json.dumps(run))
-            state = network.state_dict()
-            write_atomically(self._weights(row), lambda path: torch.save(state, path))
-            checkpoint.unlink(missing_ok=True)
-        barrier()
-
-    def history(self, row: str) -> list[dict[str, float]]:
-        """Mean loss parts of every epoch of a row's training."""
-        self.network(row)
-        return self._run(row)["history"]
-
-    def new_network(self, row: str, *, pretrained: bool | str = False) -> STATNet:
-        """The row's network before any training."""
-        network = build_model(
-            self.config.backbone,
-            len(self.dataset.classes),
-            self.config.segments,
-            pretrained=pretrained,
-            small_stem=self.rows[row].small_stem,
-            shared_tam=self.config.choices.tam == "shared",
-        )
-        network.power = power_of(self.rows[row], self.config)
-        network.channels = self.config.choices.channels
-        return network
-
-    def recipe(self, row: str) -> Recipe:
-        """How the row is trained."""
-        return recipe_of(self.rows[row], self.config)
-
-    def run_name(self, row: str) -> str:
-        """The name under which the row's network is kept."""
-        return run_name(
-            row,
-            self.rows,
-            self.config,
-            self.seed,
-            clips=self.dataset.fingerprint,
-            unlabelled=None if self.unlabelled is None else self.unlabelled.fingerprint,
-            live_teacher=self.live_teacher,
-        )
-
-    def _folder(self, row: str) -> Path:
-        return cache_folder("runs", self.run_name(row))
-
-    def _shipped(self, row: str) -> dict | None:
-        """The manifest's entry of a network that is to be taken as it ships."""
-        if self.fresh or self._weights(row).is_file():
-            return None
-        return manifest().get(self._folder(row).name)
-
-    def _run(self, row: str) -> dict:
-        """Seconds, device and history of the row's training."""
-        file = self._run_file(row)
-        return _read_run(file) if file.is_file() else manifest()[file.parent.name]
-
-    def _run_file(self, row: str) -> Path:
-        return self._folder(row) / "run.json"
-
-    def _weights(self, row: str) -> Path:
-        return self._folder(row) / "weights.pt"
-
-
-def _check_clips(dataset: VideoDataset, split: Split) -> None:
-    """Raise DatasetError for clips from which nothing can be learned or measured."""
-    if len(dataset.classes) < 2:
-        raise DatasetError(
-            f"{dataset.name} has one class, {dataset.classes[0]!r}: there is nothing to tell apart"
-        )
-    for part, clips, least in (("training", split.train, 2), ("test", split.test, 1)):
-        if len(clips) < least:
-            raise DatasetError(
-                f"{dataset.name} has {len(clips)} {part} clips, at least {least} are needed: add "
-                "clips, or name lists that give some to that part"
-            )
-
-
-def _read_run(file: Path) -> dict:
-    run = json.loads(file.read_text("utf-8"))
-    return {name: run[name] for name in ("seconds", "device", "history")}
 
 
 def _read_result(file: Path) -> Result:

@@ -1,5 +1,5 @@
 """What a trained row is measured by: test accuracy, attention scores, and the linear probe beside
-it. Each function takes the :class:`statkit.experiments.Experiment` whose networks it measures."""
+it. Each function takes the networks that it measures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,17 +14,15 @@ from statkit.analysis.embedding import knn_accuracy, neighbours
 from statkit.evaluation import Evaluation, evaluate, linear_probe, precision_at_k
 from statkit.runtime.device import device_name
 
+from .networks import RowNetworks
 from .results import Result
 
-if TYPE_CHECKING:
-    from .experiment import Experiment
 
-
-def evaluate_row(experiment: Experiment, row: str) -> Evaluation:
+def evaluate_row(experiment: RowNetworks, row: str) -> Evaluation:
     """The row's network on the test clips. Of fused rows, the mean class probabilities."""
     config = experiment.config
     if experiment.rows[row].fused_rows:
-        parts = [experiment.evaluate(part) for part in experiment.rows[row].fused_rows]
+        parts = [evaluate_row(experiment, part) for part in experiment.rows[row].fused_rows]
         logits = _fused(experiment, row, [part.logits.softmax(1) for part in parts]).log()
         labels = torch.from_numpy(experiment.dataset.labels[experiment.split.test])
         prec1, prec5 = precision_at_k(logits, labels)
@@ -49,7 +46,7 @@ def evaluate_row(experiment: Experiment, row: str) -> Evaluation:
     )
 
 
-def measure(experiment: Experiment, row: str, runs: Sequence[dict]) -> Result:
+def measure(experiment: RowNetworks, row: str, runs: Sequence[dict]) -> Result:
     """The row's line of a table.
 
     Args:
@@ -70,7 +67,7 @@ def measure(experiment: Experiment, row: str, runs: Sequence[dict]) -> Result:
     )
 
 
-def probe(experiment: Experiment, side: str) -> Result:
+def probe(experiment: RowNetworks, side: str) -> Result:
     """A linear classifier on the frozen pretrained backbone: what a trained network must beat.
 
     Args:
@@ -94,7 +91,9 @@ def probe(experiment: Experiment, side: str) -> Result:
     return replace(seen, parameters=parameters_of(experiment))
 
 
-def _fused(experiment: Experiment, row: str, probabilities: Sequence[torch.Tensor]) -> torch.Tensor:
+def _fused(
+    experiment: RowNetworks, row: str, probabilities: Sequence[torch.Tensor]
+) -> torch.Tensor:
     """Late fusion (Table 4): the weighted mean of two streams' class probabilities."""
     streams = [experiment.rows[part].input for part in experiment.rows[row].fused_rows]
     flow_weight = experiment.config.choices.flow_weight
@@ -103,7 +102,7 @@ def _fused(experiment: Experiment, row: str, probabilities: Sequence[torch.Tenso
     return sum(parts) / sum(weights)
 
 
-def _result(experiment: Experiment, row: str, prec1: float, prec5: float) -> Result:
+def _result(experiment: RowNetworks, row: str, prec1: float, prec5: float) -> Result:
     config, frames = experiment.config, experiment.config.frames
     size = frames.hr_size if experiment.rows[row].input == "hr" else frames.lr_size
     return Result(
@@ -123,7 +122,7 @@ def _result(experiment: Experiment, row: str, prec1: float, prec5: float) -> Res
     )
 
 
-def parameters_of(experiment: Experiment, row: str | None = None) -> str:
+def parameters_of(experiment: RowNetworks, row: str | None = None) -> str:
     """All that a run depends on besides its seed and the clips, as one line of JSON; without a
     row, what a linear probe depends on."""
     made = {"dataset": experiment.dataset.name, "config": asdict(experiment.config)}

@@ -30,7 +30,7 @@ from statkit.training import MicroBatch, epoch_batches, new_optimizer, take_step
 from .experiment import Experiment
 from .grid import Job
 from .runs import equation_4, power_of
-from .targets import CachedTeacher, keeps_targets, map_sizes, target_shapes
+from .targets import CachedTeacher, target_shapes
 
 SECONDS = 4.0  # a measurement takes about so long
 TEST_SHARE = 0.4  # test clips per training clip, as in UCF101's splits
@@ -183,7 +183,7 @@ def plan_runs(jobs: Sequence[Job], dataset: VideoDataset, **options) -> Plan:
                     key = one.run_name(name)
                     if key not in trainings:
                         trainings[key] = _training(one, name, rates)
-                        if one.rows[name].transfers and keeps_targets(one, name):
+                        if one.rows[name].transfers and one.keeps_targets(name):
                             _count_targets(one, name, targets, rates, disk, other)
     return Plan(tuple(trainings.values()), asked, dict(other), dict(disk), one.device)
 
@@ -221,7 +221,7 @@ def _count_frames(one: Experiment, disk: Counter, other: Counter) -> None:
 
 def _count_targets(one, row, targets, rates, disk, other) -> None:
     """Targets that several rows share are computed once."""
-    sizes, labelled = map_sizes(one, row), one.rows[row].labelled
+    sizes, labelled = one.map_sizes(row), one.rows[row].labelled
     power = power_of(one.rows[row], one.config)
     key = one.run_name("teacher"), power, tuple(sizes), labelled or one.unlabelled is None
     if key in targets:
@@ -236,7 +236,7 @@ def _count_targets(one, row, targets, rates, disk, other) -> None:
 
 def _shapes(one: Experiment, row: str, clips: int) -> dict[str, tuple[int, ...]]:
     recipe, fixed = one.recipe(row), one.recipe(row).frame_sampling == "fixed"
-    sizes = map_sizes(one, row)
+    sizes = one.map_sizes(row)
     return target_shapes(one.network("teacher"), one.store, clips, recipe.views, fixed, sizes)
 
 
@@ -281,7 +281,7 @@ def step_memory(one: Experiment, row: str) -> tuple[int, int, int]:
             del output
     clip, parameters = kept[1] - kept[0], sum(p.numel() for p in network.parameters())
     copies = 4 if recipe.optimizer == "adamw" else 3
-    if kind.transfers and not keeps_targets(one, row):
+    if kind.transfers and not one.keeps_targets(row):
         larger = math.prod(one.source("teacher").size) / math.prod(one.source(row).size)
         clip, copies = clip + round(3 * larger * max(sizes.values()) / 2), copies + 1
     return parameters, copies * 4 * parameters, clip
@@ -290,7 +290,7 @@ def step_memory(one: Experiment, row: str) -> tuple[int, int, int]:
 def _once(memo: dict, one: Experiment, row: str, measure: Callable):
     """``measure(one, row)``, once for all rows that compute the same."""
     kind, config = one.rows[row], one.config
-    kept = kind.transfers and keeps_targets(one, row)
+    kept = kind.transfers and one.keeps_targets(row)
     same = config.backbone, config.segments, config.frames.as_dict(), one.source(row).size
     key = (measure, str(same), kind.input == "hr", kind.small_stem, kind.transfers, kept)
     if key not in memo:
@@ -309,7 +309,7 @@ def _seconds_per_clip(one: Experiment, row: str) -> float:
     clips = one.split.train
     if kind.transfers:
         teacher = LiveTeacher(one.new_network("teacher").to(one.device), one.source("teacher"))
-        if keeps_targets(one, row):
+        if one.keeps_targets(row):
             shapes = _shapes(one, row, len(one.dataset))
             teacher = _BlankTargets(teacher, one.store, shapes, recipe.frame_sampling == "fixed")
 

@@ -10,20 +10,16 @@ of its batch, whatever the number of clips. KEY changes with all that they are m
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
 
-from statkit.backbones import MODELS
 from statkit.data.stored import FrameStore
 from statkit.errors import StatkitError
 from statkit.losses import pool_map
@@ -32,16 +28,11 @@ from statkit.runtime.cache import cache_folder, fingerprint, locked, new_array, 
 from statkit.runtime.device import autocast, host_tensor, uses_bfloat16
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex, fixed_frames
-from statkit.teacher import LiveTeacher, Target, Teacher
-
-from .runs import power_of
+from statkit.teacher import LiveTeacher, Target
 
 # Raised with every change of the code that gives a teacher other targets: its networks, Equation 1,
 # the views, the frames drawn, or how targets are pooled and kept.
 VERSION = 1
-
-if TYPE_CHECKING:
-    from .experiment import Experiment
 
 
 class CachedTeacher:
@@ -216,40 +207,6 @@ def _key(
     return fingerprint(made_of)
 
 
-def teacher_for(experiment: Experiment, row: str, sizes: list[tuple[int, int]]) -> Teacher:
-    """The fixed teacher as a source of targets for a row, kept or live (:func:`keeps_targets`)."""
-    recipe = experiment.recipe(row)
-    store, clips = (
-        (experiment.store, experiment.split.train)
-        if experiment.rows[row].labelled
-        else experiment.pool
-    )
-    network = copy.copy(experiment.network("teacher"))
-    network.power = power_of(experiment.rows[row], experiment.config)
-    live = LiveTeacher(network, experiment.source("teacher", store), precision=recipe.precision)
-    if not keeps_targets(experiment, row):
-        return live
-    return CachedTeacher(
-        live,
-        store,
-        clips,
-        views=recipe.views,
-        map_sizes=sizes,
-        fixed=recipe.frame_sampling == "fixed",
-        progress=experiment.progress,
-    )
-
-
-def keeps_targets(experiment: Experiment, row: str) -> bool:
-    """Whether a row's targets are kept: a 2-D teacher's, where that is less work than to look again
-    in each of a table's three transfer rows."""
-    recipe, network = experiment.recipe(row), experiment.network("teacher")
-    fixed = recipe.frame_sampling == "fixed"
-    length = network.segments if fixed else experiment.store.settings.frames_per_clip
-    too_many = recipe.views * length > 3 * experiment.config.recipe.epochs * network.segments
-    return not (experiment.live_teacher or network.temporal or too_many)
-
-
 def target_shapes(
     network: STATNet,
     store: FrameStore,
@@ -263,16 +220,3 @@ def target_shapes(
     ends = {"features": (network.tam.features,)}
     ends |= {f"map{block}": tuple(size) for block, size in enumerate(sizes, 1)}
     return {name: (views, clips, length, *end) for name, end in ends.items()}
-
-
-def map_sizes(experiment: Experiment, row: str) -> list[tuple[int, int]]:
-    """Height and width of the student's four maps, or of the teacher's where the student's are
-    brought to them (without the time axis of a 3-D network)."""
-    frames = MODELS[experiment.config.backbone].frames_per_segment
-    upsampled = experiment.config.choices.sizes == "upsample"
-    size = experiment.source("teacher" if upsampled else row).size
-    with torch.no_grad(), FakeTensorMode():  # shapes alone
-        network = experiment.new_network(row).eval()
-        time = (frames,) if network.temporal else ()
-        output = network(torch.zeros(1, network.segments, 3, *time, *size))
-    return [tuple(values.shape[-2:]) for values in output.attention_maps]

@@ -13,6 +13,7 @@ import numpy as np
 
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import FrameStore, Source
+from statkit.experiments.runs import student_size
 from statkit.experiments.settings import DEMO
 from statkit.recipes import RECIPES
 from statkit.runtime.cache import cache_folder
@@ -73,11 +74,11 @@ def _jobs(store: FrameStore, folder: Path, work: Workload) -> dict[str, Callable
     teacher = new_network("demo", SEGMENTS, seed=1).to(work.device)
     live = LiveTeacher(teacher, Source(store.hr, store.settings.hr_size))
     student = new_network("demo", SEGMENTS, seed=0)
-    sizes = map_sizes(student, DEMO.student_size)
+    sizes = map_sizes(student, student_size(DEMO))
     kept = SimulatedTargets(live, folder, len(clips), store.settings.frames_per_clip, sizes)
     for array in (store.lr, kept.features, *kept.maps):
         _read_once(Path(array.filename))
-    source = Source(store.lr, DEMO.student_size)
+    source = Source(store.lr, student_size(DEMO))
     stage = Stage.begin(student, source, store, recipe, work.device)
     draws = _epochs(store, clips, recipe)
 
