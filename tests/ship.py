@@ -83,13 +83,13 @@ def ship(dataset, config, row, command):
     state = experiment.network(row).state_dict()
     packed = {name: pack(values.cpu().numpy()) for name, values in state.items()}
     rounded = {name: unpack(values) for name, values in packed.items()}
-    kept, run = experiment.result(row), experiment._run(row)
+    kept, run = experiment.result(row), experiment.run(row)
     tensors = {name: torch.from_numpy(values) for name, values in rounded.items()}
     experiment.network(row).load_state_dict(tensors)
     found = measure(experiment, row, [run])
     if abs(found.prec1 - kept.prec1) > ROUNDING:
         raise SystemExit(f"{row}: prec@1 {found.prec1:.2f} rounded, {kept.prec1:.2f} before")
-    name = experiment._folder(row).name
+    name = experiment.folder(row).name
     file = SHIPPED / f"{name}.npz"
     np.savez_compressed(file, **packed)
     entry = {

@@ -473,7 +473,7 @@ def test_training_is_stopped_by_its_button_and_what_was_learnt_is_kept(lab, open
     lesson.page.locator(".jp-OutputArea-output", has_text="Stopped Student after epoch").wait_for()
     assert lesson.page.get_by_text("Traceback").count() == 0
     assert lesson.page.get_by_text("not reached").count() == 1  # the code, and no output
-    assert lesson.ask("len(list(experiment._folder('student').glob('checkpoint.pt')))") == 1
+    assert lesson.ask("len(list(experiment.folder('student').glob('checkpoint.pt')))") == 1
 
 
 def test_two_notebooks_at_once(lab, open_lesson):

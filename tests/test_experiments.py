@@ -202,14 +202,14 @@ def test_few_labels_are_so_many_a_class_and_the_teacher_keeps_all(dataset):
     assert (np.bincount(dataset.labels[chosen]) == 2).all()
     assert set(chosen) <= set(few.split.train)
     assert len(few.training_clips("teacher")) == len(few.training_clips("ut")) == 48
-    assert few._folder("teacher") == experiment(dataset)._folder("teacher")
-    assert few._folder("student") != experiment(dataset)._folder("student")
+    assert few.folder("teacher") == experiment(dataset).folder("teacher")
+    assert few.folder("student") != experiment(dataset).folder("student")
 
 
 def test_one_teacher_serves_every_resolution(dataset):
     def folder(row, size):
         frames = replace(QUICK.frames, lr_size=size)
-        return Experiment(dataset, replace(QUICK, frames=frames), device="cpu")._folder(row)
+        return Experiment(dataset, replace(QUICK, frames=frames), device="cpu").folder(row)
 
     assert folder("teacher", (6, 8)) == folder("teacher", (12, 16)) != folder("teacher", (12, 12))
     assert folder("student", (6, 8)) != folder("student", (12, 16))
@@ -269,6 +269,6 @@ def test_a_live_teacher_is_one_switch_and_its_runs_are_kept_apart(dataset):
     kept.network = live.network = lambda row: kept.new_network(row, pretrained=False)
     assert isinstance(kept.teacher("stat"), CachedTeacher)
     assert isinstance(live.teacher("stat"), LiveTeacher)
-    folders = [{row: of._folder(row) for row in TABLE_3} for of in (kept, live)]
+    folders = [{row: of.folder(row) for row in TABLE_3} for of in (kept, live)]
     apart = {row for row in TABLE_3 if folders[0][row] != folders[1][row]}
     assert apart == {"sat", "tat", "stat"}

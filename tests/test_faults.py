@@ -54,7 +54,7 @@ def cut(file):
 def test_a_half_written_file_of_a_run_is_named_and_made_anew(dataset, name, capsys):
     first = experiment(dataset)
     result, weights = first.result("stat"), first.network("stat").state_dict()
-    file = first._folder("stat") / name
+    file = first.folder("stat") / name
     cut(file)
     again = experiment(dataset)
     assert again.result("stat").prec1 == result.prec1
@@ -68,7 +68,7 @@ def test_a_half_written_file_of_a_run_is_named_and_made_anew(dataset, name, caps
 def test_half_a_checkpoint_is_set_aside_and_training_starts_again(dataset, capsys):
     whole = experiment(dataset)
     weights = whole.network("student").state_dict()
-    folder = whole._folder("student")
+    folder = whole.folder("student")
     (folder / "weights.pt").unlink()
     torch.save({"key": "another"}, folder / "checkpoint.pt")
     cut(folder / "checkpoint.pt")

@@ -117,10 +117,10 @@ def test_a_staged_run_starts_from_the_students_weights_and_shares_its_single_mod
         for flag in (False, True)
     )
     for row in ("teacher", "student", "flow"):
-        assert plain._folder(row) == two._folder(row)
+        assert plain.folder(row) == two.folder(row)
     for row in ("stat", "ut", "stat_rc_ut"):
-        assert plain._folder(row) != two._folder(row)
-    assert plain._folder("stat_staged").name[12:] == two._folder("stat").name[5:]
+        assert plain.folder(row) != two.folder(row)
+    assert plain.folder("stat_staged").name[12:] == two.folder("stat").name[5:]
     slow = replace(recipe, rate=1e-9, weight_decay=0.0, batchnorm="all")
     two.config = replace(two.config, recipe=slow)
     for name, values in two.network("student").state_dict().items():
@@ -128,7 +128,7 @@ def test_a_staged_run_starts_from_the_students_weights_and_shares_its_single_mod
             assert torch.allclose(two.network("stat").state_dict()[name], values, atol=1e-6), name
     # The unlabelled stage then knows what the student knew of labels.
     few = Experiment(dataset, replace(two.config, labelled=2), device="cpu", progress=False)
-    assert few._folder("ut") != two._folder("ut")
+    assert few.folder("ut") != two.folder("ut")
 
 
 def test_names_of_runs_are_those_before_there_were_presets():

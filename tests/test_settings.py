@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_refused_in_words(words):
 )
 def test_a_reading_of_the_losses_changes_transfer_and_nothing_before_it(dataset, words):
     ours, other = experiment(dataset), experiment(dataset, words)
-    folders = [{row: one._folder(row) for row in TABLE_3} for one in (ours, other)]
+    folders = [{row: one.folder(row) for row in TABLE_3} for one in (ours, other)]
     apart = {row for row in TABLE_3 if folders[0][row] != folders[1][row]}
     assert apart == {"sat", "tat", "stat"}
     assert not torch.equal(weights_of(ours, "stat"), weights_of(other, "stat"))
@@ -93,7 +93,7 @@ def test_a_reading_of_the_losses_changes_transfer_and_nothing_before_it(dataset,
 
 def test_a_shared_scorer_is_another_network(dataset):
     other = experiment(dataset, "tam=shared")
-    assert other._folder("teacher") != experiment(dataset)._folder("teacher")
+    assert other.folder("teacher") != experiment(dataset).folder("teacher")
     assert other.network("stat").tam.fc2.out_features == 1
     assert other.result("stat").prec1 >= 0
 
@@ -149,7 +149,7 @@ def test_rolling_cycles_and_its_phase_can_be_set():
 
 def test_more_looks_at_a_test_clip_are_averaged(dataset):
     centre, more = experiment(dataset), experiment(dataset, "flips=1", "offsets=2")
-    assert more._folder("student") == centre._folder("student")
+    assert more.folder("student") == centre.folder("student")
     plain, averaged = centre.evaluate("student"), more.evaluate("student")
     assert not torch.allclose(plain.logits, averaged.logits)
     assert torch.equal(plain.weights, averaged.weights)
