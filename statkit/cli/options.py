@@ -21,11 +21,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; {self.prog} --help has all options\n")
 
 
-def add_value(group, flag: str, parameter: Parameter, default: str = "", **options) -> None:
+def add_value(group, flag: str, parameter: Parameter, otherwise: str = "", **options) -> None:
     """A flag with the range, the meaning and the check of a declared parameter.
 
     Args:
-        default: in words, for the help.
+        otherwise: the default in words, for the help.
     """
 
     def read(text: str):
@@ -34,7 +34,7 @@ def add_value(group, flag: str, parameter: Parameter, default: str = "", **optio
         except ParameterError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
-    words = [parameter.meaning, *([f"default: {default}"] if default else [])]
+    words = [parameter.meaning, *([f"default: {otherwise}"] if otherwise else [])]
     if parameter.kind is bool:
         options["action"] = argparse.BooleanOptionalAction
     else:
@@ -106,8 +106,7 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
     how.add_argument("--dask", metavar="ADDRESS|local", help="spread over a Dask cluster")
     how.add_argument("--strict", action="store_true", help="stop at the first bad or missing clip")
     limit = Parameter(float, "seconds that a clip may stand still in decoding", above=0)
-    add_value(how, "--limit", limit, "8")
-    sub.set_defaults(limit=8.0)
+    add_value(how, "--limit", limit, "8", default=8.0)
     how.add_argument("--fetch", action="store_true", help="download the archives first")
     how.add_argument("--mirror", metavar="URL", help="a folder of the archives, to fetch from")
     how.add_argument("--verify", type=path, metavar="FOLDER", help="check a prepared set, no more")
@@ -168,8 +167,7 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
         metavar="yes|no|FILE",
         help="torchvision's weights, none, or a file (default: no, yes for real clips)",
     )
-    add_value(how, "--seeds", seed, "0", nargs="+")
-    sub.set_defaults(seeds=[0])
+    add_value(how, "--seeds", seed, "0", nargs="+", default=[0])
     training = sub.add_argument_group("training")
     training.add_argument(
         "--recipe",
@@ -203,26 +201,20 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
             help="which of the paper's tables (3; of a preset, its own); strides: sizes that an LR "
             "frame is enlarged to; labels: how many there are",
         )
-        sub.add_argument(
-            "--rows",
-            nargs="+",
-            choices=list(ROWS),
-            metavar="ROW",
-            help=f"instead of the table's own rows, of: {', '.join(ROWS)}",
-        )
-        add_value(sub, "--workers", WORKERS, "1; they share the seeds")
-        sub.set_defaults(workers=1)
+    names, theirs = ", ".join(ROWS), f"(default: the preset's, or {' '.join(TABLE_3)})"
+    sub.add_argument(
+        "--rows",
+        nargs="+" if grid else "*",
+        choices=list(ROWS),
+        metavar="ROW",
+        help=f"instead of the table's own rows, of: {names}" if grid else f"of: {names} {theirs}",
+    )
+    if grid:
+        add_value(sub, "--workers", WORKERS, "1; they share the seeds", default=1)
         add_dask(sub, "the seeds")
         out = REPOSITORY / "figures" / "tables"
         sub.add_argument("--out", type=path, default=out, metavar="FOLDER")
     else:
-        sub.add_argument(
-            "--rows",
-            nargs="*",
-            choices=list(ROWS),
-            metavar="ROW",
-            help=f"of: {', '.join(ROWS)} (default: the preset's, or {' '.join(TABLE_3)})",
-        )
         sub.add_argument("--out", type=path, metavar="CSV", help="write the runs to this file")
     if probe:
         sub.add_argument("--probe", action="store_true", help="add the linear probe")

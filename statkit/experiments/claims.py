@@ -6,7 +6,6 @@ Each test is a paired difference between rows of a table; ``ledger.py`` renders 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -72,8 +71,7 @@ def _difference(claim: Claim, runs: Runs) -> Estimate:
 
 def _from_random_weights(claim: Claim, runs: Runs) -> Estimate:
     """Rows have variants from scratch where the others start from pretrained weights."""
-    settings = [json.loads(run.parameters).get("config", {}) for run in runs]
-    scratch = "_scratch" if any(config.get("pretrained") for config in settings) else ""
+    scratch = "_scratch" if any(run.config.get("pretrained") for run in runs) else ""
     return gain(runs, claim.row + scratch, claim.baseline + scratch)
 
 
@@ -126,8 +124,7 @@ def _finds_action(claim: Claim, runs: Runs) -> Estimate:
 
 def _at_teacher_size(claim: Claim, runs: Runs) -> Estimate:
     """Rows have variants at the teacher's size where the students' own size is smaller."""
-    settings = [json.loads(run.parameters).get("config", {}) for run in runs]
-    smaller = any(config.get("student_size") for config in settings)
+    smaller = any(run.config.get("student_size") for run in runs)
     rows = [claim.row, claim.baseline]
     return gain(runs, *(rows if smaller else [row.removesuffix("_full") for row in rows]))
 
@@ -146,11 +143,9 @@ TESTS = {
 def _read_claims() -> tuple[Claim, ...]:
     with Path(__file__).with_name("claims.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    special = [
-        {"labelled": int(n) if (n := line["labelled"]) else None, "truth": line["truth"] == "yes"}
-        for line in lines
-    ]
-    return tuple(Claim(**(line | more)) for line, more in zip(lines, special, strict=True))
+    for line in lines:
+        line |= {"labelled": int(line["labelled"] or 0) or None, "truth": line["truth"] == "yes"}
+    return tuple(Claim(**line) for line in lines)
 
 
 CLAIMS = _read_claims()

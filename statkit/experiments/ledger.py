@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from .claims import CLAIMS, Claim, NotReached, Runs
 from .grid import TABLES
 from .results import Estimate, Result, holm, p_value
 from .rows import TITLES
-from .tables import lines_of, markdown, signed
+from .tables import in_markdown, lines_of, markdown, signed
 
 NOTHING = "no difference was measurable"
+HEADING = Path(__file__).with_name("claims.md").read_text("utf-8")
 
 
 def verdict(found: Estimate, holds: str = "reproduced", level: float | None = None) -> str:
@@ -34,12 +36,12 @@ def ledger(sets: dict[str, Iterable[Result]]) -> str:
     Args:
         sets: name as in the headings -> runs.
     """
-    sets = {name: list(runs) for name, runs in sets.items()}
+    lists = {name: list(runs) for name, runs in sets.items()}
     parts = [HEADING]
-    for name, runs in sets.items():
+    for name, runs in lists.items():
         rows = _claims(runs)
-        parts += [f"\n## Claims on {name}\n\n{_count(rows)}\n", *map(_line, rows)]
-    return "".join(parts + [_tables(name, runs) for name, runs in sets.items()])
+        parts.append(f"\n## Claims on {name}\n\n{_count(rows)}\n{in_markdown(rows)}")
+    return "".join(parts + [_tables(name, runs) for name, runs in lists.items()])
 
 
 def _claims(runs: Runs) -> list[list[str]]:
@@ -48,7 +50,7 @@ def _claims(runs: Runs) -> list[list[str]]:
     found = [_evidence(claim, runs) for claim in CLAIMS]
     tested = [one for one in found if isinstance(one, Estimate) and one.runs > 1]
     adjusted = iter(holm([p_value(one) for one in tested]))
-    rows = [["claim", "paper", "lesson", "difference", "verdict", "after Holm"], ["---"] * 6]
+    rows = [["claim", "paper", "lesson", "difference", "verdict", "after Holm"]]
     for claim, one in zip(CLAIMS, found, strict=True):
         row = [claim.words, claim.place or "not in the paper", claim.lesson]
         if isinstance(one, str):
@@ -60,10 +62,6 @@ def _claims(runs: Runs) -> list[list[str]]:
             strict = f"{verdict(one, holds, p)} (p {'< 0.001' if p < 0.001 else f'{p:.3f}'})"
         rows.append([*row, _difference(claim, one), verdict(one, holds), strict])
     return rows
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
 
 
 def _evidence(claim: Claim, runs: Runs) -> Estimate | str:
@@ -89,7 +87,7 @@ def _difference(claim: Claim, found: Estimate) -> str:
 
 def _count(rows: list[list[str]]) -> str:
     """What was tested, and how many verdicts stand."""
-    tested = [row for row in rows[2:] if row[-1]]
+    tested = [row for row in rows[1:] if row[-1]]
     plain, strict = (
         sum(row[place].startswith(("reproduced", "supported")) for row in tested)
         for place in (-2, -1)
@@ -108,48 +106,20 @@ def _tables(name: str, runs: Runs) -> str:
         here = [run for run in runs if run.table == key]
         if here:
             against = TITLES[table.baseline]
-            note = f"Gains are paired differences to {against}; {', '.join(_made(here))}."
+            note = f"Gains are paired differences to {against}; {_made(here)}."
             rows = [*table.rows, *(row for row in TITLES if row not in table.rows)]
             lines = markdown(lines_of(here, rows, baseline=table.baseline, table=key))
             parts.append(f"\n**{table.title}.** {note}\n\n{lines}")
     return "".join(parts)
 
 
-def _made(runs: Runs) -> list[str]:
+def _made(runs: Runs) -> str:
     """What made the numbers: backbones, seeds, splits, devices."""
-    seeds = ", ".join(str(seed) for seed in sorted({run.seed for run in runs}))
-    splits = ", ".join(str(split) for split in sorted({run.split for run in runs}))
-    return [
-        f"backbone {' and '.join(sorted({run.backbone for run in runs}))}",
-        f"seeds {seeds}",
-        f"split {splits}",
-        f"on {' and '.join(sorted({run.device for run in runs}))}",
-    ]
 
+    def all_of(name: str, word: str) -> str:
+        return word.join(map(str, sorted({getattr(run, name) for run in runs})))
 
-HEADING = """# The paper's claims, and what our runs say
-
-`statkit claims` generates this file from the runs in `statkit/shipped/` and the list of claims in
-`statkit/experiments/claims.csv`; do not edit it by hand.
-
-**Difference.** Differences are paired by seed and split, in points of prec@1 (top-1 accuracy)
-unless the line says otherwise, with 95 % intervals over the runs. Differences at equal wall-clock
-time interpolate the plain student between the lengths of its training. They use the seconds of
-the fastest run of a row, without the work that all rows share: reading the clips, and computing
-the teacher's outputs once.
-
-**Verdict.** A claim of the paper is *reproduced*, and a claim of ours is *supported*, where the
-interval lies above 0. *No difference was measurable* where the interval holds 0; a difference may
-still exist, and a wide interval can hide a large one. The paper's numbers are on the whole of
-UCF101 and HMDB51, ours are not. On generated clips all seeds share their test clips, so an
-interval speaks of new training, not of other clips. The three official lists of UCF101 share
-training clips, so their runs are not independent, and the intervals on real clips may be too
-narrow.
-
-**After Holm.** One test in twenty finds a difference at 95 % where there is none, so a few of the
-plain verdicts may be chance. The column "after Holm" judges all tested claims of a data set
-together: it holds the verdict by the p-value of the t-test after Holm's adjustment, at 5 %. With 3
-or 5 runs per claim few differences are large enough for this stricter test. (Networks on generated
-clips always start from random weights, so the claim about random weights repeats the first claim
-there.)
-"""
+    return (
+        f"backbone {all_of('backbone', ' and ')}, seeds {all_of('seed', ', ')}, "
+        f"split {all_of('split', ', ')}, on {all_of('device', ' and ')}"
+    )

@@ -26,15 +26,8 @@ def evaluate_row(experiment: RowNetworks, row: str) -> Evaluation:
         logits = _fused(experiment, row, [part.logits.softmax(1) for part in parts]).log()
         labels = torch.from_numpy(experiment.dataset.labels[experiment.split.test])
         prec1, prec5 = precision_at_k(logits, labels)
-        return replace(
-            parts[0],
-            prec1=prec1,
-            prec5=prec5,
-            logits=logits,
-            on_actor=None,
-            in_action=None,
-            in_action_blind=None,
-        )
+        unknown = dict.fromkeys(("on_actor", "in_action", "in_action_blind"))
+        return replace(parts[0], prec1=prec1, prec5=prec5, logits=logits, **unknown)
     return evaluate(
         experiment.network(row),
         experiment.source(row),

@@ -23,9 +23,8 @@ class Result:
     prec1 and prec5 in per cent, seconds of training; on_actor is the last block's score
     (:func:`statkit.evaluation.attention_on_actor`), in_action a share, both empty where the truth
     is not known; neighbours is :attr:`statkit.analysis.embedding.Separation.nearest` of the test
-    clips;
-    fingerprint is that of the stored frames; table, the paper's table that the run is for;
-    labelled, clips a class with a label (all when empty); parameters, all of the setting and the
+    clips; fingerprint is that of the stored frames; table, the paper's table that the run is for;
+    labelled, clips per class with a label (all when empty); parameters, all of the setting and the
     row as JSON.
     """
 
@@ -47,6 +46,11 @@ class Result:
     table: str = ""
     labelled: int | None = None
     parameters: str = "{}"
+
+    @property
+    def config(self) -> dict:
+        """The setting, from the parameters; empty where they do not have it."""
+        return json.loads(self.parameters).get("config", {})
 
 
 class Estimate(NamedTuple):
@@ -124,27 +128,24 @@ def gain(results: Sequence[Result], row: str, baseline: str, what: str = "prec1"
 
 def write_results(path: Path, results: Iterable[Result]) -> Path:
     """Write a CSV file with one line a run."""
-    lines = [asdict(result) for result in results]
 
     def write(target: Path) -> None:
         with target.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, [f.name for f in fields(Result)])
             writer.writeheader()
-            writer.writerows(lines)
+            writer.writerows(asdict(result) for result in results)
 
     return write_atomically(Path(path), write)
 
 
 def read_results(path: Path) -> list[Result]:
     """The runs of a CSV file that :func:`write_results` wrote."""
-    kinds = {f.name: f.type for f in fields(Result)}
+    kinds = {f.name: f.type.partition(" | ") for f in fields(Result)}
     read = {"int": int, "float": float, "str": str}
 
     def parse(name: str, text: str):
-        if kinds[name].endswith("| None"):
-            kind = read[kinds[name].removesuffix(" | None")]
-            return kind(text) if text else None
-        return read[kinds[name]](text)
+        kind, _, optional = kinds[name]
+        return None if optional and not text else read[kind](text)
 
     with Path(path).open(newline="", encoding="utf-8") as file:
         try:
@@ -159,18 +160,16 @@ def comparable(runs: Iterable[Result]) -> list[Result]:
     """Runs of one data set whose students saw frames of one size: of each table, those at the
     teacher's size where it has any; the others were made before that was the default."""
     runs = list(runs)
-    own = [json.loads(run.parameters).get("config", {}).get("student_size") for run in runs]
+    own = [run.config.get("student_size") for run in runs]
     full = {run.table for run, size in zip(runs, own, strict=True) if size is None}
     return [r for r, size in zip(runs, own, strict=True) if size is None or r.table not in full]
 
 
 def published_runs(dataset: str, table: str) -> list[Result]:
     """The committed runs of a table on the data set of this name; none if there are none."""
-    runs = []
-    for file in sorted(SHIPPED.glob("*.csv")):
-        runs += comparable(read_results(file))
     return [
         run
-        for run in runs
+        for file in sorted(SHIPPED.glob("*.csv"))
+        for run in comparable(read_results(file))
         if run.table == table and json.loads(run.parameters).get("dataset") == dataset
     ]

@@ -4,7 +4,7 @@ paper leaves open are read."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from statkit.attention import REDUCTIONS
 from statkit.backbones import MODELS
@@ -12,13 +12,7 @@ from statkit.data.clips import VideoDataset
 from statkit.data.frames import FrameSettings
 from statkit.losses import DISTANCES, SIZES, TAT_TARGETS, TIMES
 from statkit.recipes import RECIPES, Recipe
-from statkit.runtime.parameters import (
-    SIZE,
-    ParameterError,
-    check_fields,
-    declared,
-    parameters_of,
-)
+from statkit.runtime.parameters import SIZE, ParameterError, check_fields, declared, parameters_of
 
 
 @dataclass(frozen=True)
@@ -76,18 +70,10 @@ class PaperChoices:
         return {name: read[name] for name in names or read if read[name] != ours[name]}
 
 
-# What the weights depend on; the rest changes only how they are tested. Without a teacher, "tam".
-TRAINING = (
-    "channels",
-    "power",
-    "time",
-    "sizes",
-    "distance",
-    "tat_targets",
-    "tam",
-    "rolling",
-    "phase",
-)
+# Choices that change only how weights are tested, and those that the weights depend on: without a
+# teacher, on "tam" alone.
+TESTING = ("flow_weight", "flips", "offsets")
+TRAINING = tuple(one.name for one in fields(PaperChoices) if one.name not in TESTING)
 
 
 @dataclass(frozen=True)

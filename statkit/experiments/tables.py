@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .paper import paper_numbers
-from .results import Estimate, Result, estimate, gain
+from .results import Estimate, Result, estimate, gain, values_of
 from .rows import TITLES
 
 
@@ -50,12 +50,10 @@ def lines_of(
     results, numbers = list(results), paper_numbers(table, backbone)
     lines = []
     for row in rows:
-        here = [result for result in results if result.row == row]
-        for place in sorted({_place(result) for result in here}, key=_order):
-            same = [result for result in results if _place(result) == place]
-            runs = [result for result in same if result.row == row]
-            paired = {(r.seed, r.split) for r in same if r.row == baseline}
-            known = paired & {(r.seed, r.split) for r in runs} and row != baseline
+        for place in sorted({_place(run) for run in results if run.row == row}, key=_order):
+            same = [run for run in results if _place(run) == place]
+            runs = [run for run in same if run.row == row]
+            paired = values_of(same, row).keys() & values_of(same, baseline).keys()
             resolution, labelled = place
             lines.append(
                 Line(
@@ -63,7 +61,7 @@ def lines_of(
                     resolution + (f", {labelled} labels a class" if labelled else ""),
                     estimate([run.prec1 for run in runs]),
                     float(np.mean([run.prec5 for run in runs])),
-                    gain(same, row, baseline) if known else None,
+                    gain(same, row, baseline) if paired and row != baseline else None,
                     runs[0].epochs,
                     float(np.mean([run.seconds for run in runs])),
                     _mean([run.on_actor for run in runs]),
@@ -84,20 +82,6 @@ def _order(place: tuple[str, int | None]) -> tuple[int, float]:
     return int(height) * int(width), place[1] or float("inf")
 
 
-HEAD = (
-    "row",
-    "resolution",
-    "prec@1",
-    "prec@5",
-    "gain",
-    "epochs",
-    "on the actor",
-    "in the action",
-    "runs",
-    "the paper",
-)
-
-
 # The signs that mean something to LaTeX, as the sign itself.
 TEX = str.maketrans(
     {sign: "\\" + sign for sign in "%&_#${}"}
@@ -109,8 +93,13 @@ TEX = str.maketrans(
 def markdown(lines: Sequence[Line]) -> str:
     """The lines as a Markdown table."""
     head, *rows = _rows(lines)
-    rows = [[plain_markdown(cell) for cell in row] for row in rows]
-    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rows))
+    return in_markdown([head, *([plain_markdown(cell) for cell in row] for row in rows)])
+
+
+def in_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A head and rows of cells, which are Markdown already."""
+    head, *rest = rows
+    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ["---"] * len(head), *rest))
 
 
 def plain_markdown(text: str) -> str:
@@ -124,33 +113,33 @@ def latex(lines: Sequence[Line], caption: str) -> str:
     rows = [" & ".join(row) + r" \\" for row in cells]
     body = "\n".join(["\\toprule", rows[0], "\\midrule", *rows[1:], "\\bottomrule"])
     columns = "ll" + "r" * (len(_rows(lines)[0]) - 2)
+    title = caption.translate(TEX)
     return (
-        f"\\begin{{table}}\n\\caption{{{caption.translate(TEX)}}}\n\\begin{{tabular}}{{{columns}}}\n{body}\n"
+        f"\\begin{{table}}\n\\caption{{{title}}}\n\\begin{{tabular}}{{{columns}}}\n{body}\n"
         "\\end{tabular}\n\\end{table}\n"
     )
 
 
 def _rows(lines: Sequence[Line]) -> list[list[str]]:
     """Head and cells, without the columns that no line has anything for."""
-    rows = [HEAD, *(_cells(line) for line in lines)]
-    columns = list(zip(*rows, strict=True))
+    columns = [[head, *map(cell, lines)] for head, cell in CELLS.items()]
     kept = [column for place, column in enumerate(columns) if place < 3 or any(column[1:])]
     return [list(row) for row in zip(*kept, strict=True)]
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    return (
-        line.title,
-        line.resolution,
-        str(line.prec1),
-        f"{line.prec5:.1f}",
-        signed(line.gain) if line.gain else "",
-        str(line.epochs or ""),
-        "" if line.on_actor is None else f"{line.on_actor:.2f}",
-        "" if line.in_action is None else f"{line.in_action:.0%}",
-        str(line.prec1.runs),
-        "" if line.paper is None else f"{line.paper:.2f}",
-    )
+# Head of a column -> the cell of a line.
+CELLS: dict[str, Callable[[Line], str]] = {
+    "row": lambda line: line.title,
+    "resolution": lambda line: line.resolution,
+    "prec@1": lambda line: str(line.prec1),
+    "prec@5": lambda line: f"{line.prec5:.1f}",
+    "gain": lambda line: signed(line.gain) if line.gain else "",
+    "epochs": lambda line: str(line.epochs or ""),
+    "on the actor": lambda line: "" if line.on_actor is None else f"{line.on_actor:.2f}",
+    "in the action": lambda line: "" if line.in_action is None else f"{line.in_action:.0%}",
+    "runs": lambda line: str(line.prec1.runs),
+    "the paper": lambda line: "" if line.paper is None else f"{line.paper:.2f}",
+}
 
 
 def signed(difference: Estimate) -> str:

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from string import Template
 
 import nbformat
 from nbformat import NotebookNode
@@ -19,43 +20,10 @@ from statkit.runtime.cache import save_text
 from .runner import without_widgets
 
 CAPTIONS = tomllib.loads(Path(__file__).with_name("captions.toml").read_text("utf-8"))
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<nav>{links}</nav>
-<main>
-{body}
-</main>
-<nav>{links}</nav>
-</body>
-</html>
-"""
-STYLE = """
-body { font: 17px/1.55 Georgia, serif; color: #222; margin: 0 auto; max-width: 56rem;
-  padding: 1rem; }
-h1, h2, h3, nav, table, .mark { font-family: system-ui, sans-serif; line-height: 1.25; }
-h2 { margin-top: 2.2em; }
-nav { display: flex; gap: 1.5em; flex-wrap: wrap; font-size: 15px; padding: .5em 0; }
-a { color: #0060a0; }
-a.anchor-link { display: none; }
-img { max-width: 100%; height: auto; }
-pre { font-size: 13.5px; line-height: 1.4; overflow-x: auto; margin: 0; }
-.highlight { background: #f6f6f6; border-left: 3px solid #ccc; padding: .6em .8em; margin: 1em 0; }
-.output_area, .jp-OutputArea-output { margin: .6em 0; }
-.output_area pre, .jp-OutputArea-output pre { white-space: pre-wrap; color: #444; }
-.prompt { display: none; }
-table { border-collapse: collapse; font-size: 15px; }
-th, td { border-bottom: 1px solid #ddd; padding: .4em .7em .4em 0; text-align: left;
-  vertical-align: top; }
-td img { width: 15rem; max-width: none; }
-.mark { font-size: 13px; color: #666; }
-"""
+PAGE, FIRST_PAGE = (
+    Template(Path(__file__).with_name(f"{name}.html").read_text("utf-8"))
+    for name in ("page", "first_page")
+)
 
 
 def write_book(figures: Path) -> Path:
@@ -71,13 +39,12 @@ def write_book(figures: Path) -> Path:
         for path in sorted((figures / "notebooks").glob("*.ipynb"))
     }
     titles = {name: _title(notebook) for name, notebook in lessons.items()}
-    names = list(lessons)
-    for place, (name, notebook) in enumerate(lessons.items()):
-        before, after = names[max(0, place - 1) : place], names[place + 1 : place + 2]
+    names = [None, *lessons, None]
+    for before, name, after in zip(names, names[1:], names[2:], strict=False):
         links = [("index", "Contents")]
-        links += [(other, f"← {titles[other]}") for other in before]
-        links += [(other, f"{titles[other]} →") for other in after]
-        _write_page(book / f"{name}.html", titles[name], lesson_html(notebook), links)
+        links += [(before, f"← {titles[before]}")] if before else []
+        links += [(after, f"{titles[after]} →")] if after else []
+        _write_page(book / f"{name}.html", titles[name], lesson_html(lessons[name]), links)
     body = _first_page(figures, book, titles)
     return _write_page(book / "index.html", "statkit: lessons and figures", body, [])
 
@@ -125,11 +92,9 @@ def _describe_picture(output: NotebookNode) -> None:
 
 
 def _title(notebook: NotebookNode) -> str:
-    for cell in notebook.cells:
-        heading = re.match(r"# (.+)", cell.source) if cell.cell_type == "markdown" else None
-        if heading:
-            return heading[1]
-    return "Untitled"
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    headings = (re.match(r"# (.+)", text) for text in texts)
+    return next((heading[1] for heading in headings if heading), "Untitled")
 
 
 def _first_page(figures: Path, book: Path, titles: dict[str, str]) -> str:
@@ -142,17 +107,7 @@ def _first_page(figures: Path, book: Path, titles: dict[str, str]) -> str:
     for made in sidecars:
         shutil.copyfile(figures / f"{made['figure']}.png", book / f"{made['figure']}.png")
     rows = "".join(_row(made, titles) for made in sidecars)
-    return f"""<h1>Lessons and figures</h1>
-<p>What a network sees in a video of 12×16 pixels, and what it learns from where and when a
-high-resolution teacher looks: <i>Extreme Low-Resolution Activity Recognition with Spatial-Temporal
-Attention Transfer</i> (Bai et al., 2019), taught, explored and measured again.</p>
-<h2>Lessons</h2>
-<ul>{lessons}</ul>
-<h2>From the paper's figures and tables to ours</h2>
-<table>
-<tr><th>paper</th><th>picture</th><th>what it shows</th><th>lesson</th></tr>
-{rows}</table>
-"""
+    return FIRST_PAGE.substitute(lessons=lessons, rows=rows)
 
 
 def _row(made: dict, titles: dict[str, str]) -> str:
@@ -161,10 +116,12 @@ def _row(made: dict, titles: dict[str, str]) -> str:
     if clips == "real clips":
         clips += ": for research, not for a public page"
     link = f'<a href="{lesson}.html">{escape(titles[lesson])}</a>' if lesson in titles else ""
-    caption = made.get("caption") or CAPTIONS.get(name, {}).get("caption", "")
+    known = CAPTIONS.get(name, {})
+    caption = made.get("caption") or known.get("caption", "")
     picture = f'<img src="{name}.png" alt="{escape(made["alt"])}" loading="lazy">'
     return (
-        f'<tr><td>{_in_the_paper(name)}</td><td><a href="{name}.png">{picture}</a></td>'
+        f"<tr><td>{known.get('paper', 'beyond the paper')}</td>"
+        f'<td><a href="{name}.png">{picture}</a></td>'
         f'<td>{escape(caption)}<br><span class="mark">{clips}</span>'
         f"</td><td>{link}</td></tr>\n"
     )
@@ -176,14 +133,10 @@ def _order(made: dict) -> tuple[int, str]:
     return places.get(made["figure"], len(places)), made["figure"]
 
 
-def _in_the_paper(name: str) -> str:
-    return CAPTIONS.get(name, {}).get("paper", "beyond the paper")
-
-
 def _write_page(path: Path, title: str, body: str, links: Sequence[tuple[str, str]]) -> Path:
     from pygments.formatters import HtmlFormatter
 
-    style = STYLE + HtmlFormatter(style="friendly").get_style_defs(".highlight")
+    style = HtmlFormatter(style="friendly").get_style_defs(".highlight")
     anchors = "".join(f'<a href="{name}.html">{escape(words)}</a>' for name, words in links)
-    page = PAGE.format(title=escape(title), style=style, links=anchors, body=body)
+    page = PAGE.substitute(title=escape(title), style=style, links=anchors, body=body)
     return save_text(path, page)

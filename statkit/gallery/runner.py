@@ -74,15 +74,15 @@ def run_notebooks(
             failed, or a control whose drawing failed; the others are run to their end first.
     """
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
-    jobs = _jobs(known, figures, dict(parameters or {}), dict(defaults or {}))
+    jobs = _jobs(known, figures, parameters or {}, defaults or {})
     first = [job for job in jobs if "epochs" in known[job.notebook]][:1]
     rest = [job for job in reversed(jobs) if job not in first]  # later lessons train longer
     available = cores()
     workers = max(1, min(workers or min(available, MOST_WORKERS), len(rest)))
-    failures = [
-        *_run_all(first, 1, available),
-        *_run_all(rest, workers, max(1, available // workers)),
-    ]
+    failures = []
+    for some, width in ((first, 1), (rest, workers)):
+        with process_pool(width) as pool:
+            failures += _run_on(pool, some, max(1, available // width))
     if failures:
         raise NotebookError("\n".join(failures))
 
@@ -109,16 +109,10 @@ def sweep_notebooks(
     """
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
     name, values = sweep
-    jobs = [
-        job
-        for value in values
-        for job in _jobs(
-            known,
-            figures / re.sub(r"[^\w.,=-]+", "_", f"{name}-{value}"),
-            {**parameters, name: value},
-            dict(defaults or {}),
-        )
-    ]
+    jobs = []
+    for value in values:
+        folder = figures / re.sub(r"[^\w.,=-]+", "_", f"{name}-{value}")
+        jobs += _jobs(known, folder, {**parameters, name: value}, defaults or {})
     if failures := list(_run_on(executor, jobs, threads)):
         raise NotebookError("\n".join(failures))
 
@@ -179,11 +173,6 @@ class Job:
     parameters: dict
 
 
-def _run_all(jobs: Sequence[Job], workers: int, threads: int) -> Iterable[str]:
-    with process_pool(workers) as pool:
-        yield from _run_on(pool, jobs, threads)
-
-
 def _run_on(pool: Executor, jobs: Sequence[Job], threads: int) -> Iterable[str]:
     running = [(pool.submit(_run_one, job, threads), job) for job in jobs]
     for future, job in running:
@@ -207,11 +196,8 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
     import papermill
     from traitlets.config import Config
 
-    os.environ |= {
-        HEADLESS: "1",
-        "OMP_NUM_THREADS": str(threads),
-        NOTEBOOK: str(job.notebook),
-    }
+    how = {HEADLESS: "1", "OMP_NUM_THREADS": str(threads), NOTEBOOK: str(job.notebook)}
+    os.environ.update(how)
     print(f"{job.notebook.name}: running", flush=True)
     start = time.perf_counter()
     job.output.parent.mkdir(parents=True, exist_ok=True)
@@ -267,11 +253,10 @@ def callback_errors(notebook) -> list[str]:
     widgets = notebook.metadata.get("widgets", {})
     state = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for model in state.values():
-        shown = {trait: model.get("state", {}).get(trait) for trait in ("words", "value")}
-        found += [
-            f"a control failed: {said}" for said in shown.values() if ERROR_CLASS in str(said)
-        ]
-        for output in model.get("state", {}).get("outputs", []):
+        traits = model.get("state", {})
+        said = [traits.get(trait) for trait in ("words", "value")]
+        found += [f"a control failed: {words}" for words in said if ERROR_CLASS in str(words)]
+        for output in traits.get("outputs", []):
             if output.get("output_type") == "error":
                 found.append(f"a callback failed: {output.get('ename')}: {output.get('evalue')}")
     return found

@@ -73,11 +73,8 @@ def save_figure(
 
 def versions() -> dict[str, str]:
     """statkit, Python, the platform and the packages that decide numbers."""
-    found = {
-        "statkit": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-    }
+    found = {"statkit": __version__, "python": platform.python_version()}
+    found["platform"] = platform.platform()
     for package in PACKAGES:
         try:
             found[package] = version(package)
