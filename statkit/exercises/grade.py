@@ -59,9 +59,9 @@ def grade(notebook: Path, *, limit: float = LIMIT) -> list[Grade]:
         except (SyntaxError, ValueError):
             nodes = []
             names = [line[4:].split("(")[0] for line in cell.splitlines() if line[:4] == "def "]
-            answers |= {name: cell for name in names if lesson_of(name)}
+        else:
+            names = [node.name for node in nodes if isinstance(node, ast.FunctionDef)]
         imports += [ast.unparse(n) for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
-        names = [node.name for node in nodes if isinstance(node, ast.FunctionDef)]
         answers |= {name: cell for name in names if lesson_of(name)}
     if not answers:
         raise ValueError(f"{notebook} has no exercise of these lessons")
