@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 from typing import NamedTuple
@@ -116,11 +117,9 @@ class _Answer:
             raise AssertionError("your function gave no answer that can be read") from None
 
     def _send(self, value) -> None:
-        try:
+        with suppress(OSError):  # it ended; reading tells
             self._process.stdin.write(json.dumps(value).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError:  # it ended; reading tells
-            pass
 
     def _too_late(self) -> None:
         self.late = True
