@@ -1,7 +1,5 @@
 """Figure 5: where and when the teacher, the plain student and the improved student look."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np
@@ -12,24 +10,11 @@ from matplotlib.figure import Figure
 
 from statkit.evaluation import Prediction
 
-from .style import (
-    COLOURS,
-    INK,
-    MAPS,
-    OTHER,
-    WIDTH,
-    attach,
-    draw_strip,
-    draw_weights,
-    drawing,
-    label_row,
-    new_page,
-    page_boxes,
-    strip_height,
-)
+from . import style
+from .style import MAPS
 
 
-@drawing
+@style.drawing
 def draw_attention(
     looks: dict[str, Prediction],
     titles: dict[str, str],
@@ -51,29 +36,30 @@ def draw_attention(
     first = next(iter(looks.values()))
     segments = len(first.weights)
     aspect = first.frames.shape[2] / first.frames.shape[1]
-    row = strip_height(segments, aspect)
+    row = style.strip_height(segments, aspect)
     heights = [row, row, 0.5] * len(looks)
-    page = new_page(sum(heights) + 0.1 * len(heights) + 0.5, generated=generated)
-    page.text(WIDTH / 2, 0.22, headline, ha="center", fontsize=11, color=INK)
-    boxes = iter(page_boxes(heights, top=0.35, space=0.1))
+    height = sum(heights) + 0.1 * len(heights) + 0.5
+    page = style.new_page(height, generated=generated, headline=headline)
+    boxes = iter(style.page_boxes(heights, top=0.35, space=0.1))
     highest = max(1.5 / segments, *(look.weights.max() for look in looks.values()))
     arrays = {}
     for key, look in looks.items():
         maps = look.maps[block - 1]
         says = f"{titles[key]}\nsays {look.answer}\n({100 * look.probability:.0f} %)"
-        draw_strip(page, look.frames, says, aspect=aspect, box=next(boxes))
+        style.draw_strip(page, look.frames, says, aspect=aspect, box=next(boxes))
         laid = over_frames(look.frames, maps, overlay)
-        draw_strip(page, laid, f"where\n(block {block})", aspect=aspect, box=next(boxes))
-        box, colour = next(boxes), COLOURS.get(key, OTHER)
-        draw_weights(page, look.weights, box, highest=highest, colour=colour, action=look.inside)
-        label_row(page, "when" + ("\n(grey: action)" if look.inside is not None else ""), box)
+        style.draw_strip(page, laid, f"where\n(block {block})", aspect=aspect, box=next(boxes))
+        box, colour = next(boxes), style.colour_of(key)
+        about = {"highest": highest, "colour": colour, "action": look.inside}
+        style.draw_weights(page, look.weights, box, **about)
+        style.label_row(page, "when" + ("\n(grey: action)" if look.inside is not None else ""), box)
         arrays |= {f"{key}_map": maps, f"{key}_weights": look.weights}
     alt = (
         f"{headline}. For each of {', '.join(titles[key] for key in looks)}: {segments} frames of "
         f"one clip, the attention of residual block {block} over them, and the weight of each "
         "interval as a bar."
     )
-    return attach(page.figure, alt, **arrays)
+    return style.attach(page.figure, alt, **arrays)
 
 
 def over_frames(frames: np.ndarray, maps: np.ndarray, overlay: float) -> np.ndarray:

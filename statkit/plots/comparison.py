@@ -1,7 +1,5 @@
 """Table 3 as a figure: prec@1 of each row, with its runs and their spread."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,16 +7,12 @@ from matplotlib.figure import Figure
 
 from statkit.experiments.results import Result, estimate, values_of
 
-from .style import COLOURS, INK, MUTED, OTHER, attach, drawing, in_lines, new_figure
+from .style import INK, MUTED, attach, colour_of, drawing, in_lines, new_figure
 
 
 @drawing
 def draw_comparison(
-    results: Sequence[Result],
-    titles: dict[str, str],
-    *,
-    chance: float,
-    generated: bool = False,
+    results: Sequence[Result], titles: dict[str, str], *, chance: float, generated: bool = False
 ) -> Figure:
     """A bar a row, a dot a run, the 95 % interval where there are several runs.
 
@@ -36,7 +30,7 @@ def draw_comparison(
         values = list(values_of(results, row).values())
         mean = estimate(values)
         means.append(mean.mean)
-        axes.barh(place, mean.mean, height=0.62, color=COLOURS.get(row, OTHER), alpha=0.85)
+        axes.barh(place, mean.mean, height=0.62, color=colour_of(row), alpha=0.85)
         if mean.runs > 1:
             axes.errorbar(mean.mean, place, xerr=mean.half_width, color=INK, capsize=4, lw=1.4)
             axes.plot(values, np.full(len(values), place + 0.18), ".", color=INK, ms=4, alpha=0.6)
@@ -45,10 +39,8 @@ def draw_comparison(
     axes.axvline(chance, color=MUTED, ls=":", lw=1)
     axes.text(chance, -0.62, " chance", fontsize=8, color=MUTED, va="center")
     axes.set_yticks(range(len(rows)), [in_lines(titles[row], 20) for row in rows], fontsize=9)
-    axes.set_ylim(len(rows) - 0.5, -0.85)
-    axes.set_xlim(0, 100)
+    axes.set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.85))
     axes.set_xlabel("prec@1 on the test clips (per cent)", fontsize=9)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)
     said = ", ".join(f"{titles[row]} {mean:.1f}" for row, mean in zip(rows, means, strict=True))
     return attach(figure, f"prec@1 in per cent: {said}.", rows=rows, prec1=means)

@@ -1,13 +1,11 @@
 """What the parts of the loss do while networks learn."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .style import COLOURS, INK, OTHER, attach, drawing, new_figure
+from .style import INK, attach, colour_of, drawing, new_figure
 
 PARTS = {"ce": "cross-entropy", "sat": "SAT (Equation 2)", "tat": "TAT (Equation 3)"}
 DASHES = ("-", "--", "-.", ":")
@@ -35,37 +33,26 @@ def draw_curves(
     parts = [p for p in PARTS if p == "ce" or any(m[p] for h in histories.values() for m in h)]
     panels = figure.subplots(1, len(parts), squeeze=False)[0]
     done = max(map(len, histories.values()), default=0)
-    arrays = {}
+    arrays, lines = {}, {}  # a line per row for the legend, whichever panels the row is in
     for axes, part in zip(panels, parts, strict=True):
         for number, (row, history) in enumerate(histories.items()):
             values = [means[part] for means in history]
             if not any(values):
                 continue
             arrays[f"{row}_{part}"] = values
-            style = {"color": COLOURS.get(row, OTHER), "ls": DASHES[number % len(DASHES)]}
-            axes.plot(
-                range(1, len(values) + 1), values, lw=1.8, marker=".", label=titles[row], **style
-            )
+            look = {"color": colour_of(row), "ls": DASHES[number % len(DASHES)], "marker": "."}
+            [line] = axes.plot(range(1, len(values) + 1), values, lw=1.8, **look)
+            lines.setdefault(titles[row], line)
         axes.set_title(PARTS[part], fontsize=10, color=INK)
         axes.set_xlim(0.8, max(done, 2) + 0.2)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel(f"epoch (of {epochs})", fontsize=9)
         axes.tick_params(labelsize=8)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-    figure.legend(*_handles(panels), loc="center right", fontsize=9, frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(lines.values(), lines.keys(), loc="center right", fontsize=9, frameon=False)
     last = ", ".join(
         f"{titles[row]} {history[-1]['ce']:.2f} after epoch {len(history)}"
         for row, history in histories.items()
         if history
     )
     return attach(figure, f"Loss parts by epoch; cross-entropy: {last or 'none yet'}.", **arrays)
-
-
-def _handles(panels) -> tuple[list, list]:
-    """Each row once, whichever panels it is in."""
-    found = {}
-    for axes in panels:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    return list(found.values()), list(found)

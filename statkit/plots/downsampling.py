@@ -1,7 +1,5 @@
 """Figure 1: what is left of a frame at extreme low resolution."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,21 +12,8 @@ from matplotlib.patches import Rectangle
 
 from statkit.lowres import centre_crop, to_low_res
 
-from .style import (
-    COLOURS,
-    INK,
-    MUTED,
-    add_rows,
-    attach,
-    draw_strip,
-    drawing,
-    enlarge,
-    label_row,
-    new_figure,
-    new_page,
-    page_boxes,
-    strip_height,
-)
+from . import style
+from .style import COLOURS, INK, MUTED
 
 ASPECT = 4 / 3
 KERNELS = {
@@ -42,7 +27,7 @@ KERNELS = {
 SIGNED, REACH = "PuOr", 64  # colours of a signed difference, and the grey levels at their ends
 
 
-@drawing
+@style.drawing
 def draw_downsampling(
     clips: Sequence[np.ndarray],
     titles: Sequence[str],
@@ -67,19 +52,19 @@ def draw_downsampling(
     whole = [clip[min(frame, len(clip) - 1)][None] for clip in clips]
     high = [centre_crop(image, size)[0] for image in whole]
     low = [to_low_res(image, size, blur=blur, noise=noise, seed=seed)[0] for image in whole]
-    row = strip_height(len(clips), ASPECT)
-    page = new_page(2 * row + 0.65, generated=generated)
-    above, below = page_boxes([row, row], top=0.3, space=0.1)
+    row = style.strip_height(len(clips), ASPECT)
+    page = style.new_page(2 * row + 0.65, generated=generated)
+    above, below = style.page_boxes([row, row], top=0.3, space=0.1)
     rows, columns = high[0].shape[:2]
     share = 100 * size[0] * size[1] / (rows * columns)
-    draw_strip(page, high, f"HR\n{rows}×{columns}", aspect=ASPECT, titles=titles, box=above)
+    style.draw_strip(page, high, f"HR\n{rows}×{columns}", aspect=ASPECT, titles=titles, box=above)
     label = f"LR\n{size[0]}×{size[1]}\n{share:.2g} % of\nthe pixels"
-    draw_strip(page, low, label, aspect=ASPECT, box=below)
+    style.draw_strip(page, low, label, aspect=ASPECT, box=below)
     alt = (
         f"Frame {frame} of {len(clips)} clips: above at {rows}x{columns} pixels, below the same at "
         f"{size[0]}x{size[1]}, blur {blur:g} pixels, noise {noise:g} grey levels."
     )
-    return attach(page.figure, alt, high=np.stack(high), low=np.stack(low))
+    return style.attach(page.figure, alt, high=np.stack(high), low=np.stack(low))
 
 
 def shrink(frames: np.ndarray, size: tuple[int, int], kernel: str) -> np.ndarray:
@@ -89,7 +74,7 @@ def shrink(frames: np.ndarray, size: tuple[int, int], kernel: str) -> np.ndarray
     return small.clamp(0, 255).permute(0, 2, 3, 1).numpy()
 
 
-@drawing
+@style.drawing
 def draw_kernels(
     clips: Sequence[np.ndarray],
     titles: Sequence[str],
@@ -111,21 +96,22 @@ def draw_kernels(
     differences = images - images[0]
     rms = np.sqrt((differences**2).mean((1, 2, 3)))
     signed = differences.mean(-1)
-    row = strip_height(len(KERNELS), ASPECT)
-    figure = new_figure(2 * row + 1.35, generated=generated)
-    axes = add_rows(figure, [row, row, 0.1], top=0.45, bottom=0.42)
+    row = style.strip_height(len(KERNELS), ASPECT)
+    figure = style.new_figure(2 * row + 1.35, generated=generated)
+    axes = style.add_rows(figure, [row, row, 0.1], top=0.45, bottom=0.42)
     label = f"{titles[clip]}\nframe {frame}\n{size[0]}×{size[1]}"
-    draw_strip(axes[0], np.rint(images).astype(np.uint8), label, aspect=ASPECT, titles=KERNELS)
+    whole = np.rint(images).astype(np.uint8)
+    style.draw_strip(axes[0], whole, label, aspect=ASPECT, titles=KERNELS)
     coloured = colormaps[SIGNED](signed / (2 * REACH) + 0.5)[..., :3]
     off = ["", *(f"RMS {value:.1f} levels" for value in rms[1:])]
-    draw_strip(axes[1], coloured, "minus the\narea average", aspect=ASPECT, titles=off)
+    style.draw_strip(axes[1], coloured, "minus the\narea average", aspect=ASPECT, titles=off)
     _draw_scale(axes[2])
     said = ", ".join(f"{name} {value:.1f}" for name, value in zip(KERNELS, rms, strict=True))
     alt = (
         f"One frame at {size[0]}x{size[1]} pixels with {len(KERNELS)} kernels. "
         f"RMS grey levels from the area average: {said}."
     )
-    return attach(figure, alt, images=images, rms=rms)
+    return style.attach(figure, alt, images=images, rms=rms)
 
 
 def _draw_scale(axes: Axes) -> None:
@@ -134,18 +120,13 @@ def _draw_scale(axes: Axes) -> None:
     axes.set_aspect("auto")
     axes.set_xlim(-5 * REACH, 5 * REACH)
     axes.set_xticks([-REACH, 0, REACH], [f"−{REACH}", "0", f"+{REACH} grey levels"], fontsize=8)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)
     axes.set_yticks([])
 
 
-@drawing
+@style.drawing
 def draw_information(
-    sizes: Sequence[tuple[int, int]],
-    kept: np.ndarray,
-    *,
-    height: int = 12,
-    generated: bool = False,
+    sizes: Sequence[tuple[int, int]], kept: np.ndarray, *, height: int = 12, generated: bool = False
 ) -> Figure:
     """How much of a clip is left at each resolution: of its pixels, picture and movement.
 
@@ -158,7 +139,7 @@ def draw_information(
     marked = int(np.flatnonzero(rows == height)[0])
     pixels = 100 * np.prod(sizes, 1) / np.prod(sizes[-1])
     low, middle, high = np.nanpercentile(100 * kept, (25, 50, 75), axis=0)
-    figure = new_figure(3.6, generated=generated)
+    figure = style.new_figure(3.6, generated=generated)
     axes = figure.add_axes((0.08, 0.21, 0.56, 0.74))
     axes.plot(rows, pixels, "s:", color=MUTED, ms=3)
     parts = (("the picture", COLOURS["teacher"]), ("the movement", COLOURS["student"]))
@@ -181,10 +162,10 @@ def draw_information(
     figure.text(0.67, 0.2, f"median and quartiles of {len(kept)} clips", fontsize=8, color=MUTED)
     said = ", ".join(text.replace("\n", " ") for text, _ in words)
     alt = f"Shares kept against resolution, from {rows[0]} to {rows[-1]} rows. At {at}: {said}."
-    return attach(figure, alt, rows=rows, pixels=pixels, kept=kept)
+    return style.attach(figure, alt, rows=rows, pixels=pixels, kept=kept)
 
 
-@drawing
+@style.drawing
 def draw_crop_leak(
     frame: np.ndarray,
     box: Sequence[float] | None = None,
@@ -213,17 +194,17 @@ def draw_crop_leak(
     xs = slice(round(left * scale_x), round((left + columns) * scale_x))
     after = low[top : top + rows, left : left + columns]
     before = to_low_res(high[:, ys, xs], size, noise=0)[0]
-    strip, panel = strip_height(3, ASPECT), 0 if heights is None else 1.5
-    figure = new_figure(strip + (panel and panel + 0.5) + 0.6, generated=generated)
+    strip, panel = style.strip_height(3, ASPECT), 0 if heights is None else 1.5
+    figure = style.new_figure(strip + (panel and panel + 0.5) + 0.6, generated=generated)
     titles = (
         "the frame, and a crop of it",
         f"degraded, then cropped: {rows}×{columns}",
         f"cropped, then degraded: {size[0]}×{size[1]}",
     )
-    axes = add_rows(figure, [strip, panel] if panel else [strip], top=0.3, bottom=0.5)
-    whole = [enlarge(image, high.shape[1:3]) for image in (high[0], after, before)]
+    axes = style.add_rows(figure, [strip, panel] if panel else [strip], top=0.3, bottom=0.5)
+    whole = [style.enlarge(image, high.shape[1:3]) for image in (high[0], after, before)]
     label = f"crop\n{100 * rows / size[0]:.0f} % of\nthe rows"
-    draw_strip(axes[0], whole, label, aspect=ASPECT, titles=titles)
+    style.draw_strip(axes[0], whole, label, aspect=ASPECT, titles=titles)
     x, width = left / size[1] * ASPECT, columns / size[1] * ASPECT
     y, tall = 1 - (top + rows) / size[0], rows / size[0]
     axes[0].add_patch(Rectangle((x, y), width, tall, fill=False, color="white", lw=2.5))
@@ -238,7 +219,7 @@ def draw_crop_leak(
         _draw_heights(axes[1], arrays["pixels"])
         means = arrays["pixels"].mean(1)
         alt += f" The actor is {means[0]:.1f} LR pixels tall on average, or {means[1]:.1f}."
-    return attach(figure, alt, **arrays)
+    return style.attach(figure, alt, **arrays)
 
 
 def _crop_around(box, shape, size, share) -> tuple[int, int, int, int]:
@@ -258,17 +239,15 @@ def _crop_around(box, shape, size, share) -> tuple[int, int, int, int]:
 def _draw_heights(axes: Axes, pixels: np.ndarray) -> None:
     """How tall the actor is in LR pixels, degraded first and cropped first, ``[2, N]``."""
     bins = np.linspace(0, np.ceil(pixels.max()), 49)
-    names = ("degraded first", "cropped first")
-    for values, name, colour in zip(pixels, names, ("#009E73", "#D55E00"), strict=True):
+    names = {"degraded first": COLOURS["stat"], "cropped first": COLOURS["student"]}
+    for values, (name, colour) in zip(pixels, names.items(), strict=True):
         axes.hist(values, bins, histtype="stepfilled", color=colour, alpha=0.6)
         axes.axvline(values.mean(), color=colour, lw=2)
         text = f" {name}:\n {values.mean():.1f} pixels"
-        axes.text(
-            values.mean(), 0.97, text, transform=axes.get_xaxis_transform(), va="top", fontsize=9
-        )
+        units = axes.get_xaxis_transform()
+        axes.text(values.mean(), 0.97, text, transform=units, va="top", fontsize=9)
     axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
     axes.set_xlabel("height of the actor (LR pixels)", fontsize=9)
     axes.set_yticks([])
-    for side in ("top", "left", "right"):
-        axes.spines[side].set_visible(False)
-    label_row(axes, "test clips")
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    style.label_row(axes, "test clips")

@@ -1,8 +1,6 @@
 """Figure 6: embeddings of several networks as t-SNE pictures, each with numbers that t-SNE cannot
 flatter."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,25 +45,22 @@ def draw_embeddings(
         measured: network -> separation in the original space and in the picture.
         action: one class to show before all others, or "all".
     """
+    only = None if action == "all" else list(classes).index(action)
     side = 0.98 * WIDTH / len(maps)
-    legend = (
-        0.18 * -(-len(classes) // LEGEND_COLUMNS) + 0.14 if len(classes) <= MOST_IN_LEGEND else 0.1
-    )
+    rows = _legend_rows(classes)
+    legend = 0.18 * rows + 0.14 if rows else 0.1
     height = side + 1.1 + legend
-    figure = new_figure(height, generated=generated)
-    figure.text(0.5, 1 - 0.2 / height, headline, ha="center", fontsize=11)
+    figure = new_figure(height, generated=generated, headline=headline)
     for place, (key, points) in enumerate(maps.items()):
-        box = (0.01 + 0.98 * place / len(maps), (0.6 + legend) / height)
-        axes = figure.add_axes((*box, 0.94 / len(maps), (side - 0.1) / height))
-        draw_map(axes, points, labels, None if action == "all" else list(classes).index(action))
-        axes.set_title(titles[key], fontsize=10, color=INK)
+        left, bottom = 0.01 + 0.98 * place / len(maps), (0.6 + legend) / height
+        axes = figure.add_axes((left, bottom, 0.94 / len(maps), (side - 0.1) / height))
         original, picture = measured[key]
         words = (
             f"neighbours name it: {original.nearest:.0f} % (in the picture {picture.nearest:.0f} %)"
             f"\nsilhouette: {original.silhouette:+.2f} (in the picture {picture.silhouette:+.2f})"
         )
-        axes.set_xlabel(words, fontsize=8, color=INK)
-    if _legend_rows(classes):
+        draw_map(axes, points, labels, titles[key], words, only)
+    if rows:
         _draw_legend(figure, classes, height)
     said = "; ".join(
         f"{titles[key]} {original.nearest:.0f} per cent" for key, (original, _) in measured.items()
@@ -97,16 +92,19 @@ def draw_doubts(
         left = 0.01 + 0.98 * column / columns
         bottom = (height - (row + 1) * (side + 0.45) + 0.3) / height
         axes = figure.add_axes((left, bottom, 0.93 / columns, (side - 0.12) / height))
-        draw_map(axes, points, labels)
-        axes.set_title(title, fontsize=9, color=INK)
-        axes.set_xlabel(words, fontsize=8, color=INK)
+        draw_map(axes, points, labels, title, words)
     alt = "t-SNE pictures: " + "; ".join(f"{title}: {words}" for title, _, words in panels) + "."
     arrays = {f"map_{place}": points for place, (_, points, _) in enumerate(panels)}
     return attach(figure, alt, labels=labels, **arrays)
 
 
-def draw_map(axes: Axes, points: np.ndarray, labels: np.ndarray, only: int | None = None) -> None:
-    """Points ``[N, 2]`` in their classes' colours and markers; all grey but one if ``only``."""
+def draw_map(
+    axes: Axes, points: np.ndarray, labels: np.ndarray, title: str, words: str, only=None
+) -> None:
+    """Points ``[N, 2]`` in their classes' colours and markers, a title above and words below; all
+    points grey but those of the class ``only`` where it is a number."""
+    axes.set_title(title, fontsize=10, color=INK)
+    axes.set_xlabel(words, fontsize=8, color=INK)
     size = float(np.clip(6000 / len(points), 2, 14))
     front = np.full(len(points), True) if only is None else labels == only
     axes.scatter(*points[~front].T, s=size, color=PLAIN, lw=0)
@@ -117,11 +115,8 @@ def draw_map(axes: Axes, points: np.ndarray, labels: np.ndarray, only: int | Non
         colours = [styles[label][0] for label in labels[here]]
         axes.scatter(*points[here].T, s=size, c=colours, marker=marker, lw=0, alpha=0.85)
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(MUTED)
-        spine.set_linewidth(0.5)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color=MUTED, linewidth=0.5)
 
 
 def _legend_rows(classes: Sequence[str]) -> int:

@@ -1,14 +1,12 @@
 """Section 3.3.1 as a figure: accuracy against the number of labelled clips."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
 from statkit.experiments.results import Result
 
-from .against import draw_against
+from .resolutions import draw_against
 
 
 def draw_labels(
@@ -18,7 +16,7 @@ def draw_labels(
 
     Args:
         everyone: clips a class when all have labels.
-        results, titles, about: as in :func:`statkit.plots.against.draw_against`.
+        results, titles, about: as in :func:`statkit.plots.resolutions.draw_against`.
     """
     return draw_against(
         results,

@@ -1,7 +1,5 @@
 """Equation 4 taken apart: what each part adds to the loss, and how hard it pulls."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,8 +27,7 @@ def draw_loss_parts(
     """
     weights = np.asarray(weights, float)
     terms, shares = weights * pull.values, pull.shares(weights)
-    figure = new_figure(2.2, generated=generated)
-    figure.text(0.5, 0.9, headline, ha="center", fontsize=11, color=INK)
+    figure = new_figure(2.2, generated=generated, headline=headline)
     left, right = (figure.add_axes((x, 0.14, 0.41, 0.56)) for x in (0.13, 0.57))
     sums = [
         f"{weight:.2f} × {value:.3f} = {term:.3f}"
@@ -44,14 +41,11 @@ def draw_loss_parts(
     right.set_title(f"gradient: length {length:.3g}", fontsize=10, color=INK)
     for place, title in enumerate(TITLES):
         left.text(0, place, f"{title}  ", ha="right", va="center", fontsize=9, color=INK)
-    alt = (
-        headline
-        + ". "
-        + "; ".join(
-            f"{title}: {term}, {share} of the gradient"
-            for title, term, share in zip(TITLES, sums, percent, strict=True)
-        )
+    said = "; ".join(
+        f"{title}: {term}, {share} of the gradient"
+        for title, term, share in zip(TITLES, sums, percent, strict=True)
     )
+    alt = f"{headline}. {said}"
     return attach(figure, alt, weights=weights, terms=terms, shares=shares, norms=pull.norms)
 
 

@@ -1,7 +1,5 @@
 """Figure 4: what the student copies, and where in the two networks."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +7,7 @@ from matplotlib.figure import Figure
 from statkit.evaluation import Prediction
 
 from .attention import over_frames
-from .style import COLOURS, INK, MUTED, OTHER, Box, attach, drawing, in_lines, new_page
+from .style import COLOURS, INK, MUTED, OTHER, Box, attach, draw_image, drawing, in_lines, new_page
 
 PICTURE = (0.8, 0.6)  # inches
 COLUMNS = (1.45, 2.75, 3.75, 4.75, 5.75, 7.0)  # left ends: frame, four blocks, TAM
@@ -72,7 +70,7 @@ def _draw_lane(
     own = look.frames[frame : frame + 1]
     pictures = [own[0]] + [over_frames(own, m[frame : frame + 1], 1.0)[0] for m in look.maps]
     for picture, box in zip(pictures, boxes, strict=False):
-        page.imshow(picture, extent=box, aspect="auto", interpolation="nearest")
+        draw_image(page, picture, box)
     _bars(page, look.weights, boxes[-1], colour)
     ends = [box[0] for box in boxes[1:]] + [ANSWER - 0.42]
     for box, end in zip(boxes, ends, strict=True):

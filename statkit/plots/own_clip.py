@@ -1,7 +1,5 @@
 """What the networks are shown of any clip, and what they answer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,29 +10,15 @@ from statkit.data.own_clip import OwnClip
 from statkit.evaluation import Prediction, best_answers
 from statkit.lowres import centre_crop, to_low_res
 
-from .style import (
-    COLOURS,
-    INK,
-    LEAST,
-    MUTED,
-    OTHER,
-    POINTS,
-    WIDTH,
-    Box,
-    attach,
-    draw_strip,
-    drawing,
-    new_page,
-    page_boxes,
-    strip_height,
-)
+from . import style
+from .style import INK, LEAST, MUTED, POINTS, WIDTH, Box
 
 BARS = 1.55  # inches, the answers of a network
 SHOWN = 6  # frames side by side
 ASPECT = 4 / 3
 
 
-@drawing
+@style.drawing
 def draw_own_clip(
     clip: OwnClip,
     looks: dict[str, Prediction],
@@ -58,18 +42,17 @@ def draw_own_clip(
     rows = min(rows, whole.shape[1], whole.shape[2] * 3 // 4)
     size = (rows, round(rows * ASPECT))
     low = to_low_res(clip.whole[which], size)
-    strip = strip_height(SHOWN, ASPECT)
+    strip = style.strip_height(SHOWN, ASPECT)
     height = 2 * strip + BARS + 1.35
-    page = new_page(height, generated=False)
-    page.text(WIDTH / 2, 0.22, f"{clip.name} ({clip.info})", ha="center", fontsize=11, color=INK)
-    above, below = page_boxes([strip, strip], top=0.35, space=0.05)
-    draw_strip(page, whole, "as recorded\n(3:4 crop)", aspect=ASPECT, box=above)
-    draw_strip(page, low, f"LR\n{size[0]}×{size[1]}", aspect=ASPECT, box=below)
+    page = style.new_page(height, generated=False, headline=f"{clip.name} ({clip.info})")
+    above, below = style.page_boxes([strip, strip], top=0.35, space=0.05)
+    style.draw_strip(page, whole, "as recorded\n(3:4 crop)", aspect=ASPECT, box=above)
+    style.draw_strip(page, low, f"LR\n{size[0]}×{size[1]}", aspect=ASPECT, box=below)
     answers = {key: best_answers(look.probabilities, classes) for key, look in looks.items()}
     for place, (key, best) in enumerate(answers.items()):
         left, right = ((share + place) * WIDTH / len(looks) for share in (0.12, 0.92))
         box = (left, right, height - 0.45, height - 0.45 - BARS)
-        _draw_answers(page, best, titles[key], COLOURS.get(key, OTHER), box)
+        _draw_answers(page, best, titles[key], style.colour_of(key), box)
     if generated:
         words = "the networks were trained on generated clips and know nothing else"
         page.text(0.995 * WIDTH, height - 0.06, words, ha="right", fontsize=8, color=MUTED)
@@ -78,7 +61,7 @@ def draw_own_clip(
     )
     alt = f"{clip.name} as recorded and at {size[0]}x{size[1]} pixels. {said}."
     arrays = {f"{key}_probabilities": look.probabilities for key, look in looks.items()}
-    return attach(page.figure, alt, **arrays)
+    return style.attach(page.figure, alt, **arrays)
 
 
 def _draw_answers(

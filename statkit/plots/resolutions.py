@@ -1,18 +1,89 @@
-"""Table 2 as figures: a frame through cameras of several resolutions, and accuracy against them."""
+"""Table 2 as figures: a frame through cameras of several resolutions, and accuracy against them or
+against anything else that a table varies."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from statkit.experiments.results import Result
+from statkit.experiments.results import Result, estimate
 from statkit.lowres import centre_crop, to_low_res
 
-from .against import draw_against
-from .style import INK, WIDTH, attach, drawing, new_figure
+from .style import INK, MUTED, WIDTH, attach, colour_of, draw_image, drawing, new_figure, new_page
+
+HEIGHT = 3.6
+MEASURES = {"prec1": "prec@1", "prec5": "prec@5"}
+
+
+@drawing
+def draw_against(
+    results: Sequence[Result],
+    titles: dict[str, str],
+    place_of: Callable[[Result], float],
+    tick_of: Callable[[Result], str],
+    *,
+    label: str,
+    chance: float,
+    generated: bool = False,
+) -> Figure:
+    """prec@1 and prec@5, a line a row: means with the 95 % interval of several runs, a dot a run.
+
+    Args:
+        results: runs; rows that ``titles`` lacks are left out.
+        titles: row -> words, in the order of the legend.
+        place_of: a run's place on the axis, positive; the axis is logarithmic.
+        tick_of: what stands under that place.
+        label: of the axis, with its unit.
+        chance: prec@1 of guessing, in per cent.
+    """
+    results = [result for result in results if result.row in titles]
+    rows = [row for row in titles if any(result.row == row for result in results)]
+    ticks = {place_of(result): tick_of(result) for result in results}
+    figure = new_figure(HEIGHT, generated=generated)
+    arrays = {"places": np.array(sorted(ticks))}
+    for number, (measure, words) in enumerate(MEASURES.items()):
+        left = (0.75 + number * WIDTH / 2) / WIDTH
+        axes = figure.add_axes((left, 0.75 / HEIGHT, (WIDTH / 2 - 0.95) / WIDTH, 2.55 / HEIGHT))
+        for order, row in enumerate(rows):
+            # Beside each other, so that intervals do not hide one another.
+            shift = 1.04 ** (order - (len(rows) - 1) / 2)
+            runs = [result for result in results if result.row == row]
+            means = _draw_row(axes, runs, place_of, measure, titles[row], shift)
+            arrays[f"{row}_{measure}"] = means
+        axes.set_xscale("log")
+        axes.set_xticks(sorted(ticks), [ticks[place] for place in sorted(ticks)], fontsize=8)
+        axes.minorticks_off()
+        axes.axhline(chance * (1 if measure == "prec1" else 5), color=MUTED, ls=":", lw=1)
+        axes.set_xlabel(label, fontsize=9)
+        axes.set_ylabel(f"{words} on the test clips (per cent)", fontsize=9)
+        axes.set(xlim=(min(ticks) / 1.3, max(ticks) * 1.3), ylim=(0, 100))
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    about = {"fontsize": 8, "color": MUTED, "ha": "right", "va": "top"}
+    figure.axes[0].text(max(ticks) * 1.3, chance - 1, "chance", **about)
+    said = ", ".join(
+        f"{titles[row]} {' / '.join(f'{value:.1f}' for value in arrays[f'{row}_prec1'])}"
+        for row in rows
+    )
+    places = " / ".join(ticks[place] for place in sorted(ticks))
+    return attach(figure, f"prec@1 in per cent at {places}: {said}.", **arrays)
+
+
+def _draw_row(
+    axes: Axes, runs: Sequence[Result], place_of, measure: str, title: str, shift: float
+) -> np.ndarray:
+    places = sorted({place_of(run) for run in runs})
+    values = [[getattr(r, measure) for r in runs if place_of(r) == place] for place in places]
+    found = [estimate(column) for column in values]
+    means = np.array([one.mean for one in found])
+    spread = np.array([one.half_width if one.runs > 1 else 0 for one in found])
+    colour, at = colour_of(runs[0].row), np.array(places) * shift
+    axes.errorbar(at, means, yerr=spread, color=colour, marker="o", ms=5, capsize=3, label=title)
+    for place, column in zip(at, values, strict=True):
+        axes.plot([place] * len(column), column, ".", color=colour, ms=4, alpha=0.5)
+    return means
 
 
 def pixels(result: Result) -> int:
@@ -27,7 +98,7 @@ draw_resolutions = partial(
     tick_of=lambda result: result.resolution.replace("x", "×"),
     label="LR resolution (pixels, log scale)",
 )
-"""prec@1 and prec@5 against the number of pixels, see :func:`statkit.plots.against.draw_against`"""
+"""prec@1 and prec@5 against the number of pixels, see :func:`draw_against`"""
 
 
 @drawing
@@ -50,19 +121,12 @@ def draw_cameras(
     height, width = sizes[0]
     each = (WIDTH - 0.1) / len(seen)
     tall = (each - 0.08) * height / width
-    total = tall + 0.95
-    figure = new_figure(total, generated=generated)
-    page = figure.add_axes((0, 0, 1, 1))
-    page.set_axis_off()
-    page.set(xlim=(0, WIDTH), ylim=(total, 0))
-    page.text(WIDTH / 2, 0.22, headline, ha="center", fontsize=11, color=INK)
+    page = new_page(tall + 0.95, generated=generated, headline=headline)
     for place, picture in enumerate(seen):
         left, rows, columns = 0.09 + place * each, *picture.shape[:2]
-        extent = (left, left + each - 0.08, 0.62 + tall, 0.62)
-        page.imshow(picture, extent=extent, interpolation="nearest", aspect="auto")
+        draw_image(page, picture, (left, left + each - 0.08, 0.62 + tall, 0.62))
         words = f"{rows}×{columns}" + (" (HR)" if not place else "")
         page.text(left + each / 2, 0.53, words, ha="center", fontsize=9, color=INK)
-    page.set(xlim=(0, WIDTH), ylim=(total, 0))
     names = ", ".join(f"{rows}x{columns}" for rows, columns in sizes)
     alt = f"{headline}: one frame in high resolution and at {names} pixels."
-    return attach(figure, alt, **{f"{p.shape[0]}x{p.shape[1]}": p for p in seen})
+    return attach(page.figure, alt, **{f"{p.shape[0]}x{p.shape[1]}": p for p in seen})

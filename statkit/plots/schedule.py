@@ -1,7 +1,5 @@
 """Section 3.3.2 as a picture: how much each block and layer counts, epoch by epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +8,7 @@ from matplotlib.figure import Figure
 
 from statkit.schedules import inner_weights
 
-from .style import INK, WIDTH, attach, drawing, new_figure
+from .style import COLOURS, INK, WIDTH, attach, drawing, new_figure
 
 HEIGHT = 3.3
 BLOCKS = ("#c6dbef", "#6baed6", "#2171b5", "#08306b")  # shallow is light, deep is dark
@@ -62,9 +60,7 @@ def _draw_shares(
             words = f"{name} {values[epoch]:.0f} %"
             axes.text(count - 0.3, middle, words, fontsize=8, va="center", color=INK)
         floor = floor + values
-    axes.axvline(epoch, color="#D55E00", lw=2)
-    axes.set_xlim(-0.5, count - 0.5)
-    axes.set_ylim(0, 100)
+    axes.axvline(epoch, color=COLOURS["student"], lw=2)
+    axes.set(xlim=(-0.5, count - 0.5), ylim=(0, 100))
     axes.locator_params(axis="x", integer=True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,36 +1,18 @@
 """Figure 2: where each residual block looks, in high and in low resolution, and how much of that is
 on the actor."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from . import style
 from .attention import over_frames
-from .style import (
-    COLOURS,
-    GAP,
-    INK,
-    LEFT,
-    MUTED,
-    OTHER,
-    WIDTH,
-    Box,
-    attach,
-    draw_strip,
-    drawing,
-    enlarge,
-    new_figure,
-    new_page,
-    page_boxes,
-    strip_height,
-)
+from .style import GAP, INK, LEFT, MUTED, Box
 
 
-@drawing
+@style.drawing
 def draw_spatial_attention(
     frames: dict[str, np.ndarray],
     maps: dict[str, Sequence[np.ndarray]],
@@ -55,25 +37,24 @@ def draw_spatial_attention(
     """
     size = max(frame.shape[:2] for frame in frames.values())
     aspect = size[1] / size[0]
-    small, large = strip_height(5, aspect), strip_height(len(frames), aspect)
+    small, large = style.strip_height(5, aspect), style.strip_height(len(frames), aspect)
     heights = [*[small] * len(frames), large]
     height = sum(heights) + 0.25 * len(frames) + 0.95
-    page = new_page(height, generated=generated)
-    page.text(WIDTH / 2, 0.22, headline, ha="center", fontsize=11)
-    boxes = page_boxes(heights, top=0.55, space=0.25)
+    page = style.new_page(height, generated=generated, headline=headline)
+    boxes = style.page_boxes(heights, top=0.55, space=0.25)
     chosen, arrays = [], {}
     for place, (key, frame) in enumerate(frames.items()):
-        seen = enlarge(frame, size)[None]
+        seen = style.enlarge(frame, size)[None]
         laid = [over_frames(seen, values[None], overlay)[0] for values in maps[key]]
         words = ["what it sees"]
         words += [f"Res{i}: {h}×{w}" for i, (h, w) in enumerate(map(np.shape, maps[key]), 1)]
         strip = [seen[0], *laid]
-        draw_strip(page, strip, titles[key], aspect=aspect, titles=words, box=boxes[place])
+        style.draw_strip(page, strip, titles[key], aspect=aspect, titles=words, box=boxes[place])
         chosen.append(laid[block - 1])
         arrays |= {f"{key}_res{i}": values for i, values in enumerate(maps[key], 1)}
     label = f"Res{block}" + ("\nwhite: the\nactor's outline" if actor is not None else "")
     words = [titles[key] for key in frames]
-    draw_strip(page, chosen, label, aspect=aspect, titles=words, box=boxes[-1])
+    style.draw_strip(page, chosen, label, aspect=aspect, titles=words, box=boxes[-1])
     if actor is not None:
         _outline(page, actor, len(chosen), boxes[-1])
     note = "each map from its own least value (dark) to its own greatest (bright)"
@@ -82,7 +63,7 @@ def draw_spatial_attention(
         f"{headline}. For {', '.join(titles[key] for key in frames)}: one frame and the attention "
         f"of residual blocks 1 to 4 over it; block {block} at large below."
     )
-    return attach(page.figure, alt, **arrays)
+    return style.attach(page.figure, alt, **arrays)
 
 
 def _outline(page: Axes, actor: np.ndarray, count: int, box: Box) -> None:
@@ -96,7 +77,7 @@ def _outline(page: Axes, actor: np.ndarray, count: int, box: Box) -> None:
     page.contour(x, y, mask, levels=[0.5], colors="white", linewidths=1)
 
 
-@drawing
+@style.drawing
 def draw_actor_scores(
     scores: dict[str, np.ndarray],
     ideals: dict[str, Sequence[float]],
@@ -111,27 +92,22 @@ def draw_actor_scores(
         ideals: network -> the mean score of a map that is the actor's outline itself, a block.
         titles: a name for each network.
     """
-    figure = new_figure(3.9, generated=generated)
+    figure = style.new_figure(3.9, generated=generated)
     axes = figure.add_axes((0.08, 0.14, 0.9, 0.74))
     width = 0.8 / len(scores)
     arrays, said = {}, []
     for place, (key, values) in enumerate(scores.items()):
-        colour = COLOURS.get(key, OTHER)
+        colour = style.colour_of(key)
         at = np.arange(4) + (place - (len(scores) - 1) / 2) * width
         known = [block[np.isfinite(block)] for block in values]
         means = np.array([block.mean() for block in known])
-        boxes = axes.boxplot(
-            known,
-            positions=at,
-            widths=0.8 * width,
-            whis=(5, 95),
-            showfliers=False,
-            patch_artist=True,
-            medianprops={"color": INK},
-            boxprops={"facecolor": colour, "alpha": 0.55, "edgecolor": colour},
-            whiskerprops={"color": colour},
-            capprops={"color": colour},
-        )
+        look = {
+            **dict.fromkeys(("whiskerprops", "capprops"), {"color": colour}),
+            "boxprops": {"facecolor": colour, "alpha": 0.55, "edgecolor": colour},
+            "medianprops": {"color": INK},
+        }
+        size = {"positions": at, "widths": 0.8 * width, "whis": (5, 95)}
+        boxes = axes.boxplot(known, showfliers=False, patch_artist=True, **size, **look)
         boxes["boxes"][0].set_label(titles[key])
         ideal = axes.hlines(ideals[key], at - 0.4 * width, at + 0.4 * width, colors=INK, ls=":")
         for x, mean, cap in zip(at, means, boxes["caps"][1::2], strict=True):
@@ -148,4 +124,4 @@ def draw_actor_scores(
     axes.set_ylabel("attention on the actor / mean of the frame", fontsize=9)
     figure.legend(loc="upper center", ncols=len(scores) + 1, fontsize=9, frameon=False)
     alt = f"Mean attention on the actor over that in the frame, blocks 1 to 4: {'; '.join(said)}."
-    return attach(figure, alt, **arrays)
+    return style.attach(figure, alt, **arrays)

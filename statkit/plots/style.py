@@ -1,22 +1,17 @@
 """What all figures share: sizes, colours that colour-blind readers can tell apart, the mark on
 generated clips, and the arrays that a figure shows."""
 
-from __future__ import annotations
-
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, wraps
-from typing import ParamSpec
+from functools import cache
 
 import numpy as np
 from matplotlib import rc_context, rcParams, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
-
-P = ParamSpec("P")
 
 POINTS = 72  # in an inch
 WIDTH = 9.0  # inches; a figure then reads at the width of a page
@@ -71,31 +66,25 @@ def same_everywhere() -> Iterator[None]:
         yield
 
 
-def drawing(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorate a function that draws a figure: it runs with :func:`same_everywhere`."""
-
-    @wraps(draw)
-    def inside(*arguments: P.args, **options: P.kwargs) -> Figure:
-        with same_everywhere():
-            return draw(*arguments, **options)
-
-    return inside
+drawing = same_everywhere()
+"""Decorates a function that draws a figure: it then runs with :func:`same_everywhere`."""
 
 
-def new_figure(height: float, *, generated: bool) -> Figure:
-    """An empty figure of page width, marked where the clips are generated."""
+def new_figure(height: float, *, generated: bool, headline: str = "") -> Figure:
+    """An empty figure of page width with a headline, marked where the clips are generated."""
     figure = Figure(figsize=(WIDTH, height), dpi=100)
+    figure.text(0.5, 1 - 0.22 / height, headline, ha="center", fontsize=11, color=INK)
     if generated:
         figure.text(0.995, 0.06 / height, "generated clips", ha="right", fontsize=8, color=MUTED)
     return figure
 
 
-def new_page(height: float, *, generated: bool) -> Axes:
+def new_page(height: float, *, generated: bool, headline: str = "") -> Axes:
     """The one invisible axes of a new figure, all over it, in inches from its top left corner.
 
     An axes costs more to make than the strips and bars in it: a figure behind sliders has one.
     """
-    page = new_figure(height, generated=generated).add_axes((0, 0, 1, 1))
+    page = new_figure(height, generated=generated, headline=headline).add_axes((0, 0, 1, 1))
     page.set_axis_off()
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
     return page
@@ -119,19 +108,25 @@ def attach(figure: Figure, alt: str, **arrays: np.ndarray) -> Figure:
 
 
 def add_rows(figure: Figure, heights: Sequence[float], *, top: float, bottom: float) -> list[Axes]:
-    """Axes of full width one under the other, labels to their left; all in inches."""
-    total, place, rows = figure.get_figheight(), figure.get_figheight() - top, []
+    """Axes in place of :func:`page_boxes`, which fill the figure from top to bottom; in inches."""
+    total = figure.get_figheight()
     space = (total - top - bottom - sum(heights)) / max(1, len(heights) - 1)
-    for height in heights:
-        left, width = LEFT / WIDTH, (RIGHT - LEFT) / WIDTH
-        rows.append(figure.add_axes((left, (place - height) / total, width, height / total)))
-        place -= height + space
-    return rows
+    left, width = LEFT / WIDTH, (RIGHT - LEFT) / WIDTH
+    boxes = page_boxes(heights, top=top, space=space)
+    return [
+        figure.add_axes((left, 1 - low / total, width, (low - high) / total))
+        for _, _, low, high in boxes
+    ]
 
 
 def strip_height(count: int, aspect: float) -> float:
     """Inches that a strip of ``count`` images of this aspect (width over height) takes."""
     return (RIGHT - LEFT) / (count * aspect * (1 + GAP))
+
+
+def draw_image(axes: Axes, image: np.ndarray, box: Box) -> None:
+    """An image ``[h, w, 3]`` in a box, its pixels as they are."""
+    axes.imshow(image, extent=box, interpolation="nearest", aspect="auto")
 
 
 def draw_strip(
@@ -152,12 +147,7 @@ def draw_strip(
         box: where in the axes; all of it when None, which also sets its limits.
     """
     left, right, bottom, top = box or (0, len(images) * aspect * (1 + GAP), 0, 1)
-    axes.imshow(
-        _side_by_side(images),
-        extent=(left, right, bottom, top),
-        interpolation="nearest",
-        aspect="auto",
-    )
+    draw_image(axes, _side_by_side(images), (left, right, bottom, top))
     above = top + 0.04 * (top - bottom)
     for place, title in zip(strip_centres(len(titles), left, right), titles, strict=True):
         axes.text(place, above, title, ha="center", fontsize=9, color=INK)
@@ -239,16 +229,15 @@ def in_lines(text: str, longest: int = LONGEST) -> str:
     return "\n".join(lines)
 
 
+def colour_of(row: str) -> str:
+    """The colour of a row or a network; grey when it has none of its own."""
+    return COLOURS.get(row, OTHER)
+
+
 def label_row(axes: Axes, text: str, box: Box | None = None) -> None:
     """Words to the left of a row: of a box in the axes, or of the whole axes."""
     left, right, bottom, top = box or (0, 1, 0, 1)
-    axes.text(
-        left - 0.012 * (right - left),
-        (bottom + top) / 2,
-        in_lines(text),
-        transform=axes.transData if box else axes.transAxes,
-        ha="right",
-        va="center",
-        fontsize=9,
-        color=INK,
-    )
+    x, y = left - 0.012 * (right - left), (bottom + top) / 2
+    units = axes.transData if box else axes.transAxes
+    about = {"ha": "right", "va": "center", "fontsize": 9, "color": INK}
+    axes.text(x, y, in_lines(text), transform=units, **about)

@@ -1,8 +1,6 @@
 """Figure 3: the temporal attention module's intervals and weights, and what becomes of the weights
 when the frames come in another order."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,29 +8,13 @@ from matplotlib.figure import Figure
 
 from statkit.sampling import segment_indices
 
-from .style import (
-    COLOURS,
-    GROUND,
-    INK,
-    MUTED,
-    OTHER,
-    WIDTH,
-    add_rows,
-    attach,
-    draw_strip,
-    draw_weights,
-    drawing,
-    label_row,
-    new_figure,
-    new_page,
-    page_boxes,
-    strip_height,
-)
+from . import style
+from .style import COLOURS, GROUND, INK, LEFT, MUTED, OTHER, RIGHT, WIDTH
 
 TALLEST = 1.1  # inches of a frame in draw_intervals
 
 
-@drawing
+@style.drawing
 def draw_intervals(
     frames: np.ndarray,
     *,
@@ -54,10 +36,10 @@ def draw_intervals(
         "training:\na random frame\nof each": np.random.default_rng(shift),
         "evaluation:\nthe centre\nof each": None,
     }
-    span = 0.99 * WIDTH - 1.25
+    span = RIGHT - LEFT
     tall = min(TALLEST, 0.96 * span / segments * height / width)
-    figure = new_figure(2 * tall + 1.75, generated=generated)
-    axes = add_rows(figure, [tall, 0.45, tall], top=0.35, bottom=0.6)
+    figure = style.new_figure(2 * tall + 1.75, generated=generated)
+    axes = style.add_rows(figure, [tall, 0.45, tall], top=0.35, bottom=0.6)
     arrays = {"borders": np.arange(segments + 1) * length / segments}
     for ax, colour, (words, rng) in zip(axes[::2], COLOURS.values(), drawn.items(), strict=False):
         chosen = segment_indices(length, segments, rng=rng)[:, 0]
@@ -67,25 +49,23 @@ def draw_intervals(
             ax.imshow(frames[frame], extent=(middle - half, middle + half, 0, 1), aspect="auto")
         up = ax is axes[0]
         axes[1].plot(chosen + 0.5, np.full(segments, 0.75 if up else 0.25), "v^"[not up], c=colour)
-        label_row(ax, words)
+        style.label_row(ax, words)
         ax.set_axis_off()
         arrays["random" if up else "centre"] = chosen
     for ax in axes:
         ax.set_xlim(0, length)
     axes[1].vlines(arrays["borders"], 0, 1, colors=INK, lw=1)
-    axes[1].set_ylim(0, 1)
-    axes[1].set_yticks([])
-    axes[1].set_xticks([])
-    label_row(axes[1], "frames" if action is None else "frames\n(grey: action)")
+    axes[1].set(ylim=(0, 1), xticks=[], yticks=[])
+    style.label_row(axes[1], "frames" if action is None else "frames\n(grey: action)")
     if action is not None:
         axes[1].axvspan(*action, color=GROUND, lw=0)
     note = f"K = {segments} intervals of {length / segments:.3g} frames each, of {length}"
-    figure.text(1.25 / WIDTH, 0.2 / figure.get_figheight(), note, fontsize=8, color=MUTED)
+    figure.text(LEFT / WIDTH, 0.2 / figure.get_figheight(), note, fontsize=8, color=MUTED)
     alt = f"A clip of {length} frames cut into {segments} intervals, one frame from each."
-    return attach(figure, alt, **arrays)
+    return style.attach(figure, alt, **arrays)
 
 
-@drawing
+@style.drawing
 def draw_temporal_attention(
     frames: np.ndarray,
     before: np.ndarray,
@@ -111,31 +91,30 @@ def draw_temporal_attention(
         headline: above all.
     """
     segments, aspect = len(frames), frames.shape[2] / frames.shape[1]
-    row = strip_height(segments, aspect)
+    row = style.strip_height(segments, aspect)
     heights = [row, 0.75, row, 0.75]
-    page = new_page(sum(heights) + 1.75, generated=generated)
-    page.text(WIDTH / 2, 0.22, headline, ha="center", fontsize=11)
-    boxes = page_boxes(heights, top=0.6, space=0.23)
+    page = style.new_page(sum(heights) + 1.75, generated=generated, headline=headline)
+    boxes = style.page_boxes(heights, top=0.6, space=0.23)
     highest = max(before.max(), after.max(), 1.5 / segments)
     shown = (np.arange(segments), before, None), (order, after, before[order])
     for place, (numbers, weights, expected) in enumerate(shown):
         names = [str(number + 1) for number in numbers]
         strip, bars = boxes[2 * place : 2 * place + 2]
-        draw_strip(page, frames[numbers], says[place], aspect=aspect, titles=names, box=strip)
+        style.draw_strip(page, frames[numbers], says[place], aspect=aspect, titles=names, box=strip)
         action = None if inside is None else inside[numbers]
         about = {"highest": highest, "colour": colour, "action": action, "expected": expected}
-        draw_weights(page, weights, bars, **about)
-    label_row(page, "weights" + ("\n(grey: action)" if inside is not None else ""), boxes[1])
-    label_row(page, "weights\n(dashes: had\nthey gone with\nthe frames)", boxes[3])
+        style.draw_weights(page, weights, bars, **about)
+    style.label_row(page, "weights" + ("\n(grey: action)" if inside is not None else ""), boxes[1])
+    style.label_row(page, "weights\n(dashes: had\nthey gone with\nthe frames)", boxes[3])
     rounded = [" ".join(f"{value:.2f}" for value in weights) for weights in (before, after)]
     alt = (
         f"{headline}. {segments} frames with weights {rounded[0]}; then frames {', '.join(names)} "
         f"with weights {rounded[1]}."
     )
-    return attach(page.figure, alt, before=before, after=after, order=order)
+    return style.attach(page.figure, alt, before=before, after=after, order=order)
 
 
-@drawing
+@style.drawing
 def draw_orders(
     overlaps: dict[str, dict[str, tuple[float, float]]],
     profiles: dict[str, dict[str, np.ndarray]],
@@ -155,21 +134,20 @@ def draw_orders(
     """
     lines = [(order, key) for order, networks in overlaps.items() for key in networks]
     height = max(3.2, 0.3 * len(lines) + 1.3)
-    figure = new_figure(height, generated=generated)
+    figure = style.new_figure(height, generated=generated)
     left = figure.add_axes((0.19, 0.6 / height, 0.3, 1 - 1.1 / height))
     right = figure.add_axes((0.58, 0.6 / height, 0.4, 1 - 1.1 / height))
     arrays = {}
     for place, (order, key) in enumerate(lines):
         moved, stayed = overlaps[order][key]
-        colour = COLOURS.get(key, OTHER)
+        colour = style.colour_of(key)
         left.plot([moved, stayed], [place, place], color=colour, lw=2, alpha=0.5)
         left.plot(moved, place, "o", color=colour, ms=8)
         left.plot(stayed, place, "s", color="white", mec=colour, mew=1.8, ms=7)
         arrays[f"{key} {order}"] = (moved, stayed)
     names = [f"{order}: {titles[key]}" for order, key in lines]
     left.set_yticks(range(len(lines)), names, fontsize=8)
-    left.set_ylim(len(lines) - 0.5, -0.5)
-    left.set_xlim(-0.04, 1.04)
+    left.set(xlim=(-0.04, 1.04), ylim=(len(lines) - 0.5, -0.5))
     left.set_xlabel("overlap with the weights as filmed", fontsize=9)
     left.set_title("● moved with the frames   □ left in place", fontsize=9)
     left.grid(axis="x", lw=0.3)
@@ -178,10 +156,10 @@ def draw_orders(
         arrays["action"] = action
     styles = (("o-", None), ("s:", "white"))
     for key, named in profiles.items():
-        colour = COLOURS.get(key, OTHER)
-        for (style, fill), (name, weights) in zip(styles, named.items(), strict=True):
+        colour = style.colour_of(key)
+        for (line, fill), (name, weights) in zip(styles, named.items(), strict=True):
             places = np.arange(1, len(weights) + 1)
-            right.plot(places, 100 * weights, style, color=colour, mfc=fill or colour)
+            right.plot(places, 100 * weights, line, color=colour, mfc=fill or colour)
             arrays[f"{key} {name}"] = weights
     first = next(iter(profiles.values()))
     words = "   ".join(map(" ".join, zip("●□", first, strict=True)))
@@ -195,4 +173,4 @@ def draw_orders(
         for name, (order, key) in zip(names, lines, strict=True)
     )
     alt = f"Overlap with the old weights, moved with the frames and left in place: {said}."
-    return attach(figure, alt, **arrays)
+    return style.attach(figure, alt, **arrays)
