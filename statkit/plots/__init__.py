@@ -1,1 +1,6 @@
-"""The paper's figures, one file each, as pure functions: parameters in, a Figure out."""
+"""The paper's figures, one file each, as pure functions: parameters in, a Figure out.
+
+Arguments that mean the same in all of them: ``titles``, row or network -> its name in words;
+``headline``, words above the whole figure, for instance the true class; ``chance``, prec@1 of
+guessing, in per cent; ``generated``, whether to mark the clips as generated ones.
+"""

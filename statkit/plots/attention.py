@@ -28,10 +28,8 @@ def draw_attention(
 
     Args:
         looks: what each network says of the same clip, usually teacher, student and stat.
-        titles: a name for each.
         block: 1 to 4, which block's map.
         overlay: from 0, the frame alone, to 1, the map alone.
-        headline: above all, for instance the true class.
     """
     first = next(iter(looks.values()))
     segments = len(first.weights)

@@ -19,7 +19,6 @@ def draw_comparison(
     Args:
         results: runs; rows without any are left out.
         titles: row -> words, in the order to draw.
-        chance: prec@1 of guessing, in per cent.
     """
     rows = [row for row in titles if values_of(results, row)]
     height = 0.95 + 0.42 * len(rows)

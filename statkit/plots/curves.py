@@ -24,7 +24,6 @@ def draw_curves(
 
     Args:
         histories: row -> what ``on_epoch`` was told, one entry per epoch.
-        titles: row -> words.
         epochs: how many there will be.
     """
     figure = new_figure(2.7, generated=generated)

@@ -40,14 +40,14 @@ def draw_embeddings(
 
     Args:
         maps: network -> float ``[N, 2]``.
-        titles: a name for each.
         labels: int ``[N]``, positions in ``classes``.
         measured: network -> separation in the original space and in the picture.
         action: one class to show before all others, or "all".
     """
     only = None if action == "all" else list(classes).index(action)
     side = 0.98 * WIDTH / len(maps)
-    rows = _legend_rows(classes)
+    # No legend where there are too many classes to tell them apart.
+    rows = -(-len(classes) // LEGEND_COLUMNS) if len(classes) <= MOST_IN_LEGEND else 0
     legend = 0.18 * rows + 0.14 if rows else 0.1
     height = side + 1.1 + legend
     figure = new_figure(height, generated=generated, headline=headline)
@@ -61,7 +61,7 @@ def draw_embeddings(
         )
         draw_map(axes, points, labels, titles[key], words, only)
     if rows:
-        _draw_legend(figure, classes, height)
+        _draw_legend(figure, classes, rows, height)
     said = "; ".join(
         f"{titles[key]} {original.nearest:.0f} per cent" for key, (original, _) in measured.items()
     )
@@ -119,18 +119,12 @@ def draw_map(
     axes.spines[:].set(color=MUTED, linewidth=0.5)
 
 
-def _legend_rows(classes: Sequence[str]) -> int:
-    """None where there are too many to tell them apart."""
-    return -(-len(classes) // LEGEND_COLUMNS) if len(classes) <= MOST_IN_LEGEND else 0
-
-
-def _draw_legend(figure: Figure, classes: Sequence[str], height: float) -> None:
+def _draw_legend(figure: Figure, classes: Sequence[str], rows: int, height: float) -> None:
     """The classes' marks and names in columns; Matplotlib's own legend takes a third of the
     time of the whole picture."""
-    columns, rows = LEGEND_COLUMNS, _legend_rows(classes)
     for label, name in enumerate(classes):
-        row, column = divmod(label, columns)
-        x, y = 0.03 + 0.97 * column / columns, (0.3 + 0.18 * (rows - 1 - row)) / height
+        row, column = divmod(label, LEGEND_COLUMNS)
+        x, y = 0.03 + 0.97 * column / LEGEND_COLUMNS, (0.3 + 0.18 * (rows - 1 - row)) / height
         colour, marker = class_style(label)
         figure.add_artist(Line2D([x], [y], ls="", color=colour, marker=marker, ms=5))
         figure.text(x + 0.01, y, name, va="center_baseline", fontsize=8, color=INK)

@@ -23,7 +23,6 @@ def draw_loss_parts(
     Args:
         pull: losses and gradients of one batch.
         weights: W_CE, W_SAT, W_TAT of Equation 4.
-        headline: above all, for instance which student.
     """
     weights = np.asarray(weights, float)
     terms, shares = weights * pull.values, pull.shares(weights)

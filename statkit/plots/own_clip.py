@@ -32,7 +32,6 @@ def draw_own_clip(
 
     Args:
         looks: what each network says of it.
-        titles: a name for each.
         rows: of the low-resolution picture, as far as the clip has so many; the answers are always
             those of a student at its own resolution.
         generated: whether the networks know generated clips only.

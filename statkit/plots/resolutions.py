@@ -1,5 +1,5 @@
-"""Table 2 as figures: a frame through cameras of several resolutions, and accuracy against them or
-against anything else that a table varies."""
+"""Table 2 and Section 3.3.1 as figures: a frame as cameras of several resolutions see it, and
+accuracy against resolution or labels."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -36,7 +36,6 @@ def draw_against(
         place_of: a run's place on the axis, positive; the axis is logarithmic.
         tick_of: what stands under that place.
         label: of the axis, with its unit.
-        chance: prec@1 of guessing, in per cent.
     """
     results = [result for result in results if result.row in titles]
     rows = [row for row in titles if any(result.row == row for result in results)]
@@ -101,6 +100,24 @@ draw_resolutions = partial(
 """prec@1 and prec@5 against the number of pixels, see :func:`draw_against`"""
 
 
+def draw_labels(
+    results: Sequence[Result], titles: dict[str, str], *, everyone: int, **about
+) -> Figure:
+    """Section 3.3.1: prec@1 and prec@5 against labelled clips a class, see :func:`draw_against`.
+
+    Args:
+        everyone: clips a class when all have labels.
+    """
+    return draw_against(
+        results,
+        titles,
+        place_of=lambda result: result.labelled or everyone,
+        tick_of=lambda result: str(result.labelled or everyone),
+        label="labelled clips a class (log scale)",
+        **about,
+    )
+
+
 @drawing
 def draw_cameras(
     image: np.ndarray,
@@ -114,7 +131,6 @@ def draw_cameras(
     Args:
         image: uint8 ``[H, W, 3]``.
         sizes: ``(h, w)`` each, of one aspect ratio.
-        headline: above all, for instance the class.
     """
     seen = [centre_crop(image[None], sizes[0])[0]]
     seen += [to_low_res(image[None], size)[0] for size in sizes]

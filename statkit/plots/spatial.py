@@ -29,11 +29,9 @@ def draw_spatial_attention(
     Args:
         frames: network -> float ``[H, W, 3]`` in 0..1, what it sees; of any size each.
         maps: network -> four maps ``[h, w]``, Equation 1 of its blocks.
-        titles: a name for each.
         block: 1 to 4, which block is shown at large.
         overlay: from 0, the frame alone, to 1, the map alone.
         actor: bool ``[H, W]``, its pixels, outlined in the large pictures.
-        headline: above all, for instance the true class.
     """
     size = max(frame.shape[:2] for frame in frames.values())
     aspect = size[1] / size[0]
@@ -90,7 +88,6 @@ def draw_actor_scores(
     Args:
         scores: network -> ``[4, N]``, :func:`statkit.evaluation.attention_on_actor` of each block.
         ideals: network -> the mean score of a map that is the actor's outline itself, a block.
-        titles: a name for each network.
     """
     figure = style.new_figure(3.9, generated=generated)
     axes = figure.add_axes((0.08, 0.14, 0.9, 0.74))

@@ -88,7 +88,6 @@ def draw_temporal_attention(
         inside: bool ``[K]``, which filmed frames show the true action.
         says: what the network answers in either case.
         colour: of the bars.
-        headline: above all.
     """
     segments, aspect = len(frames), frames.shape[2] / frames.shape[1]
     row = style.strip_height(segments, aspect)
@@ -129,7 +128,6 @@ def draw_orders(
         overlaps: order -> network -> mean overlap of the new weights with the old ones, moved with
             their frames and left at their places.
         profiles: network -> name -> ``[K]``, mean weight at each place; two names.
-        titles: a name for each network.
         action: ``[K]``, mean weight at each place of equal weights on the true action.
     """
     lines = [(order, key) for order, networks in overlaps.items() for key in networks]
