@@ -1,4 +1,4 @@
-"""From whatever the clips arrive as to a prepared data set."""
+"""Opens clips in any supported form as a data set."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ DEMO_SIZES = {"demo": (768, 720), "demo-small": (192, 96)}
 def open_dataset(
     source: str | Path = "demo", *, lists: str | Path | None = None, progress: bool = True
 ) -> VideoDataset:
-    """The one way to a data set.
+    """Open a data set; every data set is opened with this function.
 
     Args:
-        source: "demo" (generated clips, made on first use), "demo-small" (a few of them, for a
-            quick look), either with knobs after a colon, such as "demo:scene=0.5,actor=0.7"
+        source: "demo" (generated clips, made on first use), "demo-small" (fewer clips, for a
+            quick test), either with knobs after a colon, such as "demo:scene=0.5,actor=0.7"
             (:class:`data_prep.demo.Knobs`), a prepared folder (see :mod:`data_prep.prepare`), or a
             folder or an archive of clips in any layout that :mod:`data_prep.discover` names.
-        lists: folder or archive of UCF101's or HMDB51's split lists, if they do not lie with the
-            clips.
+        lists: folder or archive of UCF101's or HMDB51's split lists, if the lists are not in
+            the folder of the clips.
 
     Raises:
-        statkit.data.stored.DatasetError: not a usable data set.
+        statkit.data.stored.DatasetError: the source is not a usable data set.
     """
     if is_prepared(source):
         return open_prepared(source, progress=progress)
@@ -47,7 +47,7 @@ def open_dataset(
 
 
 def _set_aside_if_broken(folder: Path) -> None:
-    """Move generated clips away whose card or truth is not whole, so that they are made anew."""
+    """Rename a folder of generated clips with a broken card or truth; it is then made again."""
     try:
         if folder.is_dir():
             json.loads((folder / "generated.json").read_bytes())

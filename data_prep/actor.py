@@ -1,4 +1,4 @@
-"""The actor of the demo set: twelve actions as poses over time, and a figure that takes them."""
+"""The actor of the demo set: twelve actions as poses over time, and a figure in these poses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _pose(near, far, lean=0.0, lift=0.0, shift=0.0, club=0.0, club_length=0.0) -
 
 
 def _mirrored(*far: float) -> tuple[list[float], list[float]]:
-    """Both sides: what the far one does to the front, the near one does to the back."""
+    """Both sides: the near side mirrors the angles of the far side."""
     return [-angle for angle in far], list(far)
 
 
@@ -40,7 +40,7 @@ def _rise(p: float) -> float:
 
 
 IDLE = _pose((-8, -4, -4, -4), (8, 12, 4, 3))
-FORE, LEAN, SHIFT = 1, 8, 10  # where a pose holds the near forearm, the lean and the shift
+FORE, LEAN, SHIFT = 1, 8, 10  # indices in a pose: near forearm, lean, shift
 
 
 def walk(p):
@@ -121,9 +121,9 @@ def clap(p):
 
 @dataclass(frozen=True)
 class Action:
-    """A pose as a function of phase, how many cycles it runs, and how far it may go (heights).
+    """A pose as a function of phase, the range of cycles, and the longest travel (heights).
 
-    A cyclic action starts at any phase; the others run through once, from 0 to 1.
+    A cyclic action starts at any phase; the other actions run once, from phase 0 to phase 1.
     """
 
     pose: Callable[[float], np.ndarray]
@@ -150,12 +150,12 @@ ACTIONS: tuple[str, ...] = tuple(TABLE)
 # --- the figure ---------------------------------------------------------------------------------
 # Points are complex numbers, x + iy with y downwards as in an image.
 
-OUTLINE = 0.03  # darkens the rim of every limb, which only high resolution can see
+OUTLINE = 0.03  # a dark rim on every limb; only high resolution shows it
 SHOES, STEEL = (30, 25, 25), (225, 225, 225)
 
 
 def random_colour(rng, vivid: float = 1.0, light=(0.3, 1.0)) -> tuple[int, int, int]:
-    """A random hue of some lightness; greyer as ``vivid`` goes from 1 to 0."""
+    """A random hue with a lightness in ``light``; ``vivid`` from 1 (vivid) to 0 (grey)."""
     hsv = rng.random(), vivid * rng.uniform(0.6, 1), rng.uniform(*light)
     red, green, blue = colorsys.hsv_to_rgb(*hsv)
     return int(255 * red), int(255 * green), int(255 * blue)
@@ -190,7 +190,7 @@ def toward(angle: float) -> complex:
 
 @dataclass(frozen=True)
 class Appearance:
-    """What one group shares: colours, and proportions in body heights."""
+    """The appearance of the actor of one group: colours, and proportions in body heights."""
 
     skin: tuple[int, int, int]
     shirt: tuple[int, int, int]
@@ -204,7 +204,7 @@ class Appearance:
 
 
 def make_appearance(rng: np.random.Generator) -> Appearance:
-    """Invent an actor: a bright shirt over dark trousers, so that limbs can be told apart."""
+    """Draw a random actor: a bright shirt and dark trousers, so that arms and legs differ."""
     skin = _shaded((250, 205, 170), rng.uniform(0.35, 1.0))
     shirt, trousers = random_colour(rng, light=(0.75, 1)), random_colour(rng, light=(0.1, 0.4))
     low = (0.225, 0.27, 0.15, 0.065, 0.04, 0.065)
@@ -251,7 +251,7 @@ def figure(pose: np.ndarray, look: Appearance) -> list[Stroke]:
 
 
 def placed(strokes: list[Stroke], at: complex, height: float, flip: bool) -> list[Stroke]:
-    """Scale strokes to ``height`` and stand them at the point ``at``, facing left if ``flip``."""
+    """Scale strokes to ``height`` and place them at the point ``at``; face left if ``flip``."""
 
     def move(z: complex) -> complex:
         return at + height * (complex(-z.real, z.imag) if flip else z)

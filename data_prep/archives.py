@@ -1,6 +1,6 @@
-"""Archives unpacked with care: nothing is written outside the folder, no link is made, no more is
-written than was announced or than video could be packed into so little, and what cannot be had is
-named."""
+"""Unpacks archives safely: writes nothing outside the folder, creates no link, and writes no more
+bytes than the archive announces or than compressed video can give. Reports every member that it
+does not unpack."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from statkit.data.clips import DatasetError
 from statkit.runtime.progress import progress_bar
 
 SUFFIXES = (".rar", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-BOMB_RATIO, BOMB_BYTES = 200, 64 << 20  # packed this small and this large is no video
+BOMB_RATIO, BOMB_BYTES = 200, 64 << 20  # a file above both limits is not video
 BLOCK = 1 << 20
-LONGEST = 255, 1023  # bytes of a name, and with its folders
-BEGUN = ".unpacking-"  # begins the names of what is not whole yet
+LONGEST = 255, 1023  # bytes: of a name, and of a name with its folders
+BEGUN = ".unpacking-"  # prefix of the names of incomplete files
 BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, rarfile.Error, zlib.error, lzma.LZMAError),
     *(struct.error, EOFError, OverflowError, ValueError),
@@ -59,15 +59,15 @@ def is_archive(path: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path, *, progress: bool = True) -> list[tuple[str, str]]:
-    """Unpack an archive; call it again after an interruption, and it goes on.
+    """Unpack an archive; a second call after an interruption continues the work.
 
-    A file appears under its name only when it is whole.
+    A file gets its final name only when it is complete.
 
     Returns:
         Names of members that were not unpacked, each with one reason, in order of the archive.
 
     Raises:
-        DatasetError: not a readable archive, or its files do not fit on the disk.
+        DatasetError: the archive is not readable, or its files do not fit on the disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
@@ -98,7 +98,7 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> list[tuple[
 
 
 def _clear(folder: Path) -> None:
-    """Remove what an earlier call that was killed had begun."""
+    """Remove the incomplete files of an earlier call that was killed."""
     for begun in folder.glob(f"{BEGUN}*"):
         if begun.is_dir() and not begun.is_symlink():
             shutil.rmtree(begun)
@@ -107,7 +107,7 @@ def _clear(folder: Path) -> None:
 
 
 def _guarded(members: Iterator[Member], archive_bytes: int) -> Iterator[Member]:
-    """The members with reasons against those that must not be unpacked, doubles included."""
+    """The members; a member that must not be unpacked (a duplicate too) gets a reason."""
     seen: set[str] = set()
     total = 0
     for member in members:
@@ -141,7 +141,7 @@ def _check_room(archive: Path, folder: Path, members: list[Member]) -> None:
 
 
 def _unpack_one(member: Member, folder: Path) -> str | None:
-    """Write one file whole or not at all; the reason if it could not be had."""
+    """Write one complete file, or no file; returns the reason if it writes no file."""
     target = folder / member.name
     handle, draft = tempfile.mkstemp(dir=folder, prefix=BEGUN)
     try:
@@ -195,7 +195,7 @@ def _crc(path: Path) -> int:
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[tuple[Iterator[Member], bool]]:
-    """The members of an archive of any kind, by its content; must they be unpacked all at once?"""
+    """The members of an archive (type detected by content); whether to unpack all at once."""
     if rarfile.is_rarfile(archive):
         with rarfile.RarFile(archive) as rar:
             infos = [info for info in rar.infolist() if not info.is_dir()]
@@ -218,7 +218,7 @@ def _opened(archive: Path) -> Iterator[tuple[Iterator[Member], bool]]:
 
 
 def _tar_infos(packed: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Members up to where the archive is cut off; a checksum of the whole is at its end."""
+    """Members up to the point where the archive is cut; a checksum of the whole is at its end."""
     try:
         yield from packed
         while packed.fileobj.read(BLOCK):
@@ -263,10 +263,10 @@ def _too_good(size: int, packed: int) -> str | None:
 
 
 def _unpack_at_once(archive: Path, folder: Path, members: list[Member]) -> None:
-    """One call of a program for all files: a call a file costs a third of a second each.
+    """Call a program once for all files: one call per file costs a third of a second per file.
 
-    Some programs report success on damaged entries, and none reads every kind of RAR, so files
-    count by size and checksum, and the next program may have what one could not read.
+    Some programs report success on damaged entries, and no program reads every kind of RAR. So
+    size and checksum decide per file, and the next program tries the files that one cannot read.
     """
     for program, command in UNPACKERS.items():
         if not members or not shutil.which(program):

@@ -1,5 +1,5 @@
-"""What is in files, known without reading them again: a checksum is remembered for as long as
-size, times and place on the disk of its file stay the same."""
+"""Checksums of files without a second read: a checksum stays valid while the file keeps its size,
+its times and its place on the disk."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
 from statkit.runtime.progress import progress_bar
 
-FRESH = 2_000_000_000  # ns; a file changed this shortly ago may change again within the same tick
+FRESH = 2_000_000_000  # ns; a file changed more recently may change again in the same tick
 READERS = 4
 State = list[int]
 
 
 def file_state(path: Path) -> State:
-    """Size, time of change, time of any change at all (which programs cannot set back), and place
-    on the disk; of a link, of what it leads to; empty where there is nothing."""
+    """Size, time of content change, time of any change (programs cannot set it back), and place
+    on the disk. For a link: the state of its target. Empty if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -30,10 +30,10 @@ def file_state(path: Path) -> State:
 
 
 class Contents:
-    """SHA-256 of the files below a folder, and what is known of each content.
+    """SHA-256 of the files below a folder, and known facts about each content.
 
     Attributes:
-        facts: SHA-256 -> anything that JSON can hold; kept by :meth:`save`.
+        facts: SHA-256 -> any JSON value; :meth:`save` writes the facts to disk.
     """
 
     def __init__(self, root: Path):
@@ -44,14 +44,14 @@ class Contents:
         self.facts: dict = kept.get("facts", {})
 
     def remember(self, name: str, state: State, digest: str) -> None:
-        """Note a checksum that was taken after ``state``."""
+        """Store a checksum that was computed after ``state``."""
         if state and time.time_ns() - max(state[1:3]) > FRESH:
             self._files[name] = [state, digest]
 
     def digests(self, names: Iterable[str], *, progress: bool = True) -> dict[str, str]:
-        """SHA-256 of files; ``""`` of those that cannot be read.
+        """SHA-256 per file; ``""`` for a file that cannot be read.
 
-        Only files that are new or have changed are read.
+        Only new or changed files are read.
         """
         states = {name: file_state(self.root / name) for name in names}
         known = {
@@ -77,13 +77,13 @@ class Contents:
         return known
 
     def save(self) -> None:
-        """Keep all of it for the next time."""
+        """Write checksums and facts to disk for the next run."""
         text = json.dumps({"files": self._files, "facts": self.facts})
         write_atomically(self._file, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def read_json(file: Path, make: Callable):
-    """A kept file; ``make()`` where it is not there. One that is broken is set aside and named."""
+    """Read a JSON file; ``make()`` if it is missing. A broken file is renamed and reported."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(found, type(make())):

@@ -1,12 +1,12 @@
 """The demo set: short clips of twelve human actions, drawn by this file.
 
-Nothing here was filmed, yet the problem is real. A jointed figure acts before clutter, under a
-moving camera, among shapes that move too. It stands idle before and after it acts, so *when* to
-look matters as well as *where*, and at 12x16 pixels a limb is thinner than a pixel. The folder is
-laid out like UCF101, and its ``truth.npz`` knows what no filmed set does: which pixels are the
-actor's, and when it acts.
+The clips are drawn, yet the task is not trivial. A jointed figure acts in front of clutter, with a
+moving camera, among moving shapes. The figure is idle before and after its action, so attention in
+time matters as well as attention in space. At 12x16 pixels a limb is thinner than a pixel. The
+folder has the layout of UCF101, and its ``truth.npz`` has facts that no camera records: the pixels
+of the actor, and the interval of the action.
 
-Five **knobs** change one property of the set each and leave the rest as it is (:class:`Knobs`).
+Five **knobs** each change one property of the set and nothing else (:class:`Knobs`).
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ from .actor import (
 VERSION = 4
 NOTE = "These clips are generated: drawn by data_prep/demo.py, not filmed."
 CLIPS_PER_GROUP = 2  # of each action
-FINE = 2  # everything is drawn at twice the size and averaged down, for smooth edges
+FINE = 2  # draws at twice the size and averages down, for smooth edges
 
 
 @dataclass(frozen=True)
 class Knobs:
-    """What can be changed in the generated clips, one property at a time. With the defaults the set
-    is the default set, byte for byte; every other value keeps actors, poses, camera and test clips.
+    """Properties of the generated clips; each knob changes one. The default knobs give the default
+    set, byte for byte; every other value keeps actors, poses, camera and test clips.
 
     Attributes:
-        scene: how far the background tells the class, from 0 (not at all) to 1. The wall behind
-            every class has a tint of its own, ``40 * scene`` grey levels off the default in each
+        scene: how strongly the background reveals the class, from 0 (not at all) to 1. The wall of
+            every class has its own tint, ``40 * scene`` grey levels off the default in each
             channel, the same in training and test clips.
         actor: height of the actor, as a factor of the default (0.45 to 0.7 of the frame's height);
             from 0.3 to 1.3.
@@ -103,7 +103,7 @@ class Knobs:
         return cls(**values)
 
     def changed(self) -> dict[str, float]:
-        """The knobs that are not at their default."""
+        """The knobs whose values differ from the defaults."""
         return {k: v for k, v in asdict(self).items() if v != getattr(DEFAULT, k)}
 
 
@@ -116,14 +116,14 @@ KNOB_RANGES = {
 }
 DEFAULT = Knobs()
 TINT = 40  # grey levels at scene = 1
-# A direction in RGB for each class: the twelve edges' midpoints of a cube, so all are as far from
-# grey and none is only brighter or darker than another.
+# A direction in RGB for each class: the midpoints of a cube's twelve edges. All have the
+# same distance from grey, and no class is only brighter or darker than another.
 TINTS = [
     np.roll((a, b, 0), place) for place in range(3) for a, b in ((1, 1), (1, -1), (-1, 1), (-1, -1))
 ]
 
 # --- the scene ----------------------------------------------------------------------------------
-# Lengths in the scene are in pixels of the fine canvas.
+# All lengths in the scene are in pixels of the fine canvas.
 
 
 def _point(rng, width: float, height: float) -> complex:
@@ -148,7 +148,7 @@ def background(seed: int, group: int, height: int, width: int, clutter: float = 
         length, thick = height * rng.uniform(0, 0.22), height * rng.uniform(0.01, 0.07)
         step = length * toward(rng.uniform(0, 360))
         stripes = rng.integers(2, 5) if rng.random() < 0.3 else 1
-        for k in range(stripes):  # side by side, each as far again from the last
+        for k in range(stripes):  # side by side, at equal distances
             aside = 2j * thick * k * step / (abs(step) + 1e-6)
             Stroke(a + aside, a + aside + step, thick, colour, rng.random() < 0.5).draw(canvas)
     return image
@@ -158,7 +158,7 @@ def drifters(
     rng: np.random.Generator, frames: int, height: int, width: int, count: int | None = None
 ) -> list[list[Stroke]]:
     """Moving shapes, one list per frame: discs, bars and boxes that drift, swing and turn; 4 to 8
-    of them when ``count`` is None."""
+    shapes when ``count`` is None."""
     scenes = [[] for _ in range(frames)]
     for _ in range(rng.integers(4, 9) if count is None else count):
         at, drift = _point(rng, width, height), 0.35 * height * toward(rng.uniform(0, 360))
@@ -176,7 +176,7 @@ def drifters(
 
 
 def camera(rng: np.random.Generator, frames: int, height: int) -> np.ndarray:
-    """Where the frame's corner is, int [T, 2] (x, y): a steady pan and a shaking hand."""
+    """Position of the frame's corner, int [T, 2] (x, y): a steady pan plus random shake."""
     pan = np.linspace(-0.5, 0.5, frames)[:, None] * rng.uniform(-0.08, 0.08, 2) * height
     shake = rng.normal(0, 0.008 * height, (frames, 2))
     return np.round(pan * (1, 0.4) + shake).astype(int)
@@ -187,7 +187,7 @@ def camera(rng: np.random.Generator, frames: int, height: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Clip:
-    """Which clip: with the set's seed and sizes, all that its frames depend on."""
+    """Identity of a clip: its frames depend on it and on the set's seed, sizes and knobs."""
 
     action: str
     group: int
@@ -201,11 +201,11 @@ class Clip:
 def perform(
     rng, action: Action, frames: int, idle: float = DEFAULT.idle
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """Poses float [T, 13] and the action's interval; outside of it the actor only sways."""
+    """Poses float [T, 13] and the action's interval; outside the interval the actor only sways."""
     share = rng.uniform(0.38, 0.55)
     length = round(frames * share)
     start = int(rng.integers(1, frames - length))
-    if idle != DEFAULT.idle:  # as much earlier or later in what is left of the clip
+    if idle != DEFAULT.idle:  # same relative start in the rest of the clip
         place = start / (frames - length)
         length = min(max(round(frames * (share + DEFAULT.idle - idle)), 2), frames)
         start = round(place * (frames - length))
@@ -230,7 +230,7 @@ def film(clip: Clip, seed: int, frames: int, size: tuple[int, int], knobs: Knobs
 
     Returns:
         frames uint8 [T, H, W, 3], the actor's masks bool [T, H, W] (a golf club is part of the
-        actor) and the action's interval (first frame, one past the last).
+        actor) and the action's interval (first frame, last frame + 1).
     """
     label = ACTIONS.index(clip.action)
     rng = np.random.default_rng([seed, 2, clip.group, label, clip.number])
@@ -269,7 +269,7 @@ def film(clip: Clip, seed: int, frames: int, size: tuple[int, int], knobs: Knobs
 
 
 def _sensed(rng: np.random.Generator, pictures: np.ndarray) -> np.ndarray:
-    """Pictures uint8 [T, H, W, 3] as a cheap camera gives them: light, flicker, contrast, noise."""
+    """Pictures uint8 [T, H, W, 3] of a cheap camera: adds light, flicker, contrast, noise."""
     light = rng.uniform(-18, 18) + rng.normal(0, 4, (len(pictures), 1, 1, 1))
     seen = (pictures.astype(np.float32) - 128) * rng.uniform(0.85, 1.15) + 128 + light
     noise = rng.standard_normal(pictures.shape, np.float32) * rng.uniform(3, 6)
@@ -300,7 +300,7 @@ def _write_clip(task: tuple[Clip, int, int, tuple[int, int], Path, Knobs]) -> di
 
 
 def _clips(count: int, first_group: int) -> list[Clip]:
-    """``count`` clips, as many of each action, group by group."""
+    """``count`` clips, equally many per action, group by group."""
     return [
         Clip(action, first_group + i // CLIPS_PER_GROUP, i % CLIPS_PER_GROUP + 1)
         for i in range(count // len(ACTIONS))
@@ -310,7 +310,7 @@ def _clips(count: int, first_group: int) -> list[Clip]:
 
 def _parts(train: int, test: int, *, fixed_test: bool) -> tuple[list[Clip], list[Clip]]:
     """Training and test clips, which share no group. With ``fixed_test`` the test clips are those
-    of the default set, however many there are to train on."""
+    of the default set for any number of training clips."""
     first = DEFAULT.clips if fixed_test else train
     learn, rest = _clips(min(train, first), 1), max(0, train - first)
     check = _clips(test, 1 + -(-first // (len(ACTIONS) * CLIPS_PER_GROUP)))
@@ -328,10 +328,10 @@ def _check(train: int, test: int, frames: int, size: tuple[int, int]) -> None:
 
 
 def _same(out: Path, card: dict) -> bool:
-    """True if ``out`` holds the set of this card, False if nothing is there.
+    """True if ``out`` holds the set of this card, False if ``out`` is missing or empty.
 
     Raises:
-        ValueError: something else is there.
+        ValueError: ``out`` holds something else.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
@@ -368,8 +368,8 @@ def _fill(out: Path, card: dict, workers: int) -> None:
         (out / "videos" / action).mkdir(parents=True)
     _write_lists(out / "splits", train, test)
     tasks = [(clip, seed, frames, size, out, knobs) for clip in train + test]
-    # joblib's workers are fresh processes (a fork of one with torch's threads can hang), and do
-    # not run the caller's script again.
+    # joblib starts fresh processes (a fork of a process with torch's threads can hang), and these
+    # processes do not run the caller's script again.
     pool = Parallel(workers, return_as="generator", batch_size=8)
     made = pool(delayed(_write_clip)(task) for task in tasks)
     rows = list(progress_bar(made, label="demo clips", total=len(tasks)))
@@ -389,15 +389,15 @@ def make_demo(
     knobs: Knobs = DEFAULT,
     workers: int | None = None,
 ) -> Path:
-    """Make the demo set, or find it made.
+    """Make the demo set, or return the folder if the set exists.
 
     Args:
-        out: its folder; made whole or not at all.
+        out: folder of the set; it appears only when the set is complete.
         train, test: numbers of clips, multiples of 12. The two parts share no group.
-        frames: frames a clip, at 12 a second.
+        frames: frames per clip, at 12 frames per second.
         size: height and width in pixels, even.
-        seed: 0 or more; the same seed makes the same frames, however many workers.
-        knobs: one property of the clips changed; ``knobs.clips`` goes before ``train``.
+        seed: 0 or more; the same seed makes the same frames with any number of workers.
+        knobs: changed properties of the clips; ``knobs.clips`` overrides ``train``.
         workers: processes; all processors when None.
 
     Returns:
@@ -406,7 +406,7 @@ def make_demo(
         intervals int64 [N, 2], size int64 [2].
 
     Raises:
-        ValueError: parameters that cannot be, or ``out`` holds something else.
+        ValueError: invalid parameters, or ``out`` holds something else.
     """
     out, (height, width), changed = Path(out), size, knobs.changed()
     train = changed.get("clips", train)
@@ -416,13 +416,13 @@ def make_demo(
     card |= {"knobs": changed} if changed else {}
     if _same(out, card):
         return out
-    draft = out.parent / f".{out.name}.{uuid.uuid4().hex}"  # a name of our own: no one shares it
+    draft = out.parent / f".{out.name}.{uuid.uuid4().hex}"  # a unique name
     draft.mkdir(parents=True)
     try:
         _fill(draft, card, workers or cores())
         os.replace(draft, out)
     except OSError:
-        if not _same(out, card):  # else another process made the same set meanwhile
+        if not _same(out, card):  # otherwise another process made the same set
             raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -1,12 +1,12 @@
-"""What a folder or an archive holds: its clips, their classes, the parts of a split, and lists.
+"""Finds what a folder or an archive holds: clips, classes, the parts of a split, and lists.
 
-Every way to a data set goes through :func:`discover`, so that all of them see the same clips.
-Understood are
+All clips are found through :func:`discover`, so that all callers find the same clips.
+Supported layouts:
 
 * class folders: ``class/clip``, and clips deeper inside a class folder;
-* parts that are the split: ``train/class/clip``, ``test/class/clip``, or ``class/train/clip``;
-* groups: ``class/group/clip``, as in UCF11; a group is never divided between training and testing;
-* any of these inside of one more folder, or in archives, with or without official lists beside.
+* folders for parts of a split: ``train/class/clip``, ``test/class/clip``, or ``class/train/clip``;
+* groups: ``class/group/clip``, as in UCF11; a group is in one part of the split only;
+* any of these inside one more folder, or in archives, with or without official lists.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class Found:
 
     Attributes:
         name: relative to the root of the set, with ``/``.
-        reason: why it must not be opened; None if it may.
+        reason: why the file must not be opened; None if it may be opened.
         label: its class.
-        group: clips of one group are cut from one film, or lie in one folder.
-        part: "train", "val" or "test" where folders of these names are the split.
+        group: clips of one group come from one source video, or are in one folder.
+        part: "train", "val" or "test" if folders of these names define the split.
     """
 
     name: str
@@ -61,12 +61,12 @@ class Found:
 
     @property
     def is_video(self) -> bool:
-        """Whether its name says that it is a clip, so that it is missed if it does not read."""
+        """Whether the name is a clip's name; an unreadable file of this kind is a lost clip."""
         return _is_video(self.name) and not Path(self.name).name.startswith(".")
 
     @property
     def is_missed(self) -> bool:
-        """Whether a strict preparation stops where this cannot be read."""
+        """Whether a strict preparation stops if this file cannot be read."""
         return self.is_video or (self.reason or "").startswith(("a folder that", "a link"))
 
 
@@ -77,11 +77,11 @@ class Discovery:
     Attributes:
         root: folder that the names are relative to.
         clips: every file that may be a clip, sorted by name.
-        litter: what is passed over, named from the source: files of the system or of other
-            programs, prepared sets, and what lies beside the set.
+        litter: ignored files, with names relative to the source: files of the system or of other
+            programs, prepared sets, and files beside the set.
         refused: members of archives that were not unpacked.
         lists, match: official lists, and how they match the clips.
-        guesses: what had to be guessed, a sentence each.
+        guesses: one sentence per guess.
     """
 
     root: Path
@@ -94,18 +94,18 @@ class Discovery:
 
     @property
     def generated(self) -> Path | None:
-        """The card of generated clips, if these are generated."""
+        """The card of generated clips; None if the clips are not generated."""
         card = self.root.parent / "generated.json"
         return card if self.root.name == "videos" and card.is_file() else None
 
     def roles(self, clips: list[Found]) -> tuple[dict[int, list[str]], list[str]]:
-        """The splits of those clips that can be read.
+        """The splits of the readable clips.
 
         Returns:
-            Split number -> "train", "test" or "" of each clip; and what was guessed for that.
+            Split number -> "train", "test" or "" per clip; and the guesses made for it.
 
         Raises:
-            DatasetError: official lists that match no training or no test clip.
+            DatasetError: the official lists match no training clip or no test clip.
         """
         if not any(clip.label for clip in self.clips):
             return {1: ["train"] * len(clips)}, []
@@ -156,22 +156,22 @@ def discover(
 
     Args:
         source: never written to.
-        unpacked: gives the folder into which archives are unpacked; called if there are any.
-        labelled: whether clips have classes; otherwise ``source`` is a pile of clips.
-        lists: folder or archive of official split lists; looked for in and beside ``source`` if
-            None.
-        style: "UCF101" or "HMDB51" where lists of that style have to be there.
-        lists_archives: names of archives of lists, to be unpacked though the clips are there.
-        leave: a folder not to look into: where the prepared set goes.
+        unpacked: returns the folder for unpacked archives; called only if there are archives.
+        labelled: whether clips have classes; otherwise ``source`` holds clips without classes.
+        lists: folder or archive of official split lists; None searches in and beside
+            ``source``.
+        style: "UCF101" or "HMDB51" if lists of that style are required.
+        lists_archives: names of archives of lists; they are unpacked even if the clips are present.
+        leave: a folder that is not searched: the folder of the prepared set.
 
     Raises:
-        DatasetError: nothing that could be a clip, several sets, frames stored as pictures, or
-            lists that are asked for and match nothing.
+        DatasetError: no file may be a clip, there are several sets, frames are stored as pictures,
+            or requested lists match nothing.
     """
     if not source.exists():
         raise DatasetError(f"{source}: no such folder or archive")
     refused: list[Refused] = []
-    places: list[Path] = []  # where archives were unpacked to
+    places: list[Path] = []  # folders of unpacked archives
 
     def unpack(archives: list[Path], inside: str = "") -> Path:
         places.append(unpacked() / inside)
@@ -212,10 +212,10 @@ def discover(
 def _scan(
     source: Path, leave: Path | None, follow: bool = False
 ) -> tuple[list[Found], list[str], list[str]]:
-    """Files that may be clips, sorted by name; names of litter; what was guessed.
+    """Files that may be clips, sorted by name; names of ignored files; guesses.
 
     A link that leads out of the folder is not followed, except in a folder whose clips are all
-    such links: that is a selection made of links.
+    such links: such a folder is a selection of clips.
     """
     files: list[Found] = []
     litter: list[str] = []
@@ -267,7 +267,7 @@ def _is_litter(name: str) -> bool:
 
 
 def _link(path: Path, whole: Path, follow: bool) -> str | None:
-    """Why a link is not followed; None if it is."""
+    """The reason why a link is not followed; None if it is followed."""
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):
@@ -368,9 +368,9 @@ def part_of(folder: str) -> str:
 
 
 def _are_groups(paths: list[tuple[str, ...]]) -> bool:
-    """Of ``x/y/clip`` with several x: are the x classes and the y groups, or the x sets and the y
-    classes? The names of classes recur in the names of clips, those of groups are often numbers,
-    and two sets of the same clips have folders of the same names."""
+    """For ``x/y/clip`` with several x: True if x are classes and y groups, False if x are sets and
+    y classes. Clip names contain class names, group names are often numbers, and two sets of the
+    same clips have folders of the same names."""
     named = [_in_name(path[0], "/".join(path[1:])) for path in paths]
     if sum(named) > len(paths) / 2:
         return True
@@ -388,7 +388,7 @@ def _in_name(folder: str, name: str) -> bool:
 
 
 def _others(found: Discovery, prefix: tuple[str, ...], tops: list[str]) -> set[str]:
-    """Folders beside the class folders, without a video in them."""
+    """Folders beside the class folders that contain no video."""
     paths = (tuple(clip.name.split("/")) for clip in found.clips)
     depth = len(prefix)
     return {p[depth] for p in paths if p[:depth] == prefix and len(p) > depth + 1} - set(tops)
@@ -399,7 +399,7 @@ def _holds_lists(folder: Path) -> bool:
 
 
 def _no_classes(source: Path, found: Discovery) -> DatasetError:
-    """What to say where there is no class folder with clips."""
+    """The error if no class folder contains clips."""
     pictures = Counter(
         Path(clip.name).parent.as_posix()
         for clip in found.clips
@@ -427,7 +427,7 @@ def _no_classes(source: Path, found: Discovery) -> DatasetError:
 def _lists(
     found: Discovery, source: Path, given, style: str, unpacked: list[Path]
 ) -> SplitLists | None:
-    """Official lists; not looked for where folders are the split."""
+    """Official lists; there is no search for them if folders define the split."""
     stems = {stem_of(clip.name) for clip in found.clips if clip.label}
     if given:
         places = _given_places(Path(given).expanduser())
@@ -447,15 +447,15 @@ def _lists(
 
 
 def _given_places(folder: Path) -> list[Path]:
-    """Folders to look for lists in, if they were said to be here: the folder and two levels in."""
+    """Folders to search if the user names the place of the lists: the folder and two levels."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder")
     return [folder, *sorted(p for deep in ("*/", "*/*/") for p in folder.glob(deep))]
 
 
 def _usual_places(*folders: Path) -> list[Path]:
-    """Where lists lie by custom: with the clips, beside them, in ``splits`` or in folders named as
-    in the official archives; ``splits`` may hold several sets, a folder each."""
+    """Usual folders of lists: with the clips, beside the clips, in ``splits`` or in folders named
+    as in the official archives; ``splits`` may hold several sets, one folder per set."""
     around = [place for folder in folders for place in (folder, folder.parent)]
     named = ("", "splits", "ucfTrainTestlist", "testTrainMulti_7030_splits")
     return [place / name for place in around for name in named] + [
@@ -464,7 +464,7 @@ def _usual_places(*folders: Path) -> list[Path]:
 
 
 def _first_lists(places: Iterable[Path], stems: set[str], style: str) -> SplitLists | None:
-    """The first lists that know a clip of ``stems`` (and are of the style, if one is named)."""
+    """The first lists that contain a clip of ``stems`` (and have the style, if one is given)."""
     for folder in dict.fromkeys(places):
         found = read_lists(folder) if folder.is_dir() else None
         if found and stems & found.classes.keys() and style in ("", found.style):
@@ -473,8 +473,8 @@ def _first_lists(places: Iterable[Path], stems: set[str], style: str) -> SplitLi
 
 
 def group_of(name: str, label: str) -> str:
-    """Clips cut from one film are a group: the number in UCF101's names, what stands before the
-    class in HMDB51's; a clip by itself otherwise."""
+    """Clips from one source video are a **group**: the number in UCF101's names, the text before
+    the class in HMDB51's names; otherwise every clip is its own group."""
     stem = Path(name).stem
     if numbered := re.search(r"_g(\d+)_", stem):
         return numbered[1]
@@ -483,7 +483,7 @@ def group_of(name: str, label: str) -> str:
 
 
 def by_group(clips: list[Found]) -> tuple[dict[int, list[str]], list[str]]:
-    """Every class's last groups are for testing, so that no group is in both parts."""
+    """Use the last groups of every class for testing, so that no group is in both parts."""
     groups: dict[str, dict[str, list[int]]] = {}
     for i, clip in enumerate(clips):
         groups.setdefault(clip.label, {}).setdefault(clip.group, []).append(i)

@@ -1,4 +1,4 @@
-"""Downloads, only on request: gone on with where they were cut off, and checked."""
+"""Downloads files on request only, resumes interrupted downloads, and checks every file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from statkit.runtime.progress import progress_bar
 from .official import Download
 
 BLOCK = 1 << 20
-TRIES, PAUSE, PATIENCE = 5, 1.0, 60.0  # seconds between tries, and without a byte
+TRIES, PAUSE, PATIENCE = 5, 1.0, 60.0  # PAUSE, PATIENCE: seconds between tries, without a byte
 
 
 def fetch(
@@ -27,17 +27,17 @@ def fetch(
     mirror: str | None = None,
     progress: bool = True,
 ) -> list[Path]:
-    """Download files that are not there yet.
+    """Download the files that are missing.
 
-    A file is compared with its known SHA-256; one for which none is known is recorded in
-    ``downloads.json`` when it first comes, and compared with that from then on.
+    A file is compared with its known SHA-256. If no SHA-256 is known, the first download records
+    it in ``downloads.json``, and later calls compare the file with this record.
 
     Args:
-        folder: where to; a file appears under its name only when it is whole.
-        mirror: address of a folder to take the files from instead.
+        folder: target; a file gets its final name only when it is complete.
+        mirror: address of a folder that replaces the official addresses.
 
     Raises:
-        DatasetError: no answer after several tries, or a file that is not the known one.
+        DatasetError: no answer after several tries, or a file with another SHA-256.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "downloads.json"
@@ -88,7 +88,7 @@ def _download(url: str, target: Path, progress: bool) -> None:
 
 
 def _continue(url: str, part: Path, progress: bool) -> bool:
-    """Fetch what is missing of a file; True when all of it is there."""
+    """Fetch the missing rest of a file; True when the file is complete."""
     mark = part.with_name(f"{part.name}.etag")
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"User-Agent": "statkit"})
@@ -100,7 +100,7 @@ def _continue(url: str, part: Path, progress: bool) -> bool:
     try:
         answer = urllib.request.urlopen(request, timeout=PATIENCE)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # nothing after what is here: all of it, or another file
+        if error.code != 416:  # no bytes after ours: complete, or another file
             raise
         total = error.headers.get("Content-Range", "*/-1").rsplit("/", 1)[1]
         if int(total) != have:

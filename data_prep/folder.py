@@ -1,4 +1,4 @@
-"""A folder or an archive of clips becomes a data set as it is; frames are decoded when needed."""
+"""Opens a folder or an archive of clips as a data set; frames are decoded when needed."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from .store import final_rows
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 SMALL = 64  # pixels; frames of fewer rows or columns may be too small for the LR camera
-PASSING = ("reading hangs", "reading it ")  # a crash, too little memory: may not happen again
-# Sets with results that ship, under the fingerprints that those results and the networks trained
-# for them are kept under: fingerprint of content -> earlier fingerprint of names and sizes.
+PASSING = ("reading hangs", "reading it ")  # a crash or low memory may not happen again
+# Published results and their networks are stored under earlier fingerprints of their data sets:
+# fingerprint of content -> earlier fingerprint of names and sizes.
 EARLIER = {"5940fed9ab1d23b1": "83416b670f22702a"}  # the eight classes of ucf101_8.csv
 
 
 def index_folder(
     source: str | Path, *, lists: str | Path | None = None, progress: bool = True
 ) -> VideoDataset:
-    """Make a data set of a folder or an archive, by pointing at it.
+    """Make a data set from a folder or an archive.
 
-    What is understood is said in :mod:`data_prep.discover`; what was taken, guessed and left out is
-    printed in three lines, and written in full to a report in the cache.
+    :mod:`data_prep.discover` describes the supported layouts. Three printed lines say what was
+    taken, guessed and left out; a report in the cache has the full text.
 
     Args:
         source: folder or archive.
-        lists: folder or archive of official split lists; looked for in and beside ``source`` when
-            None.
+        lists: folder or archive of official split lists; None searches in and beside
+            ``source``.
 
     Raises:
-        DatasetError: no class folder with clips in it, or lists that match no clip.
+        DatasetError: no class folder contains clips, or the lists match no clip.
     """
     source = Path(source).expanduser()
     source = source if source.name else source.resolve()  # "." has no name
@@ -86,10 +86,10 @@ def index_folder(
 def _probe(
     found: Discovery, contents: Contents, progress: bool
 ) -> tuple[dict[str, list | str], dict[str, str]]:
-    """Of every file ``[frames, height, width, note, remark]``, or the reason why it is left out;
-    and the checksums of those that were opened.
+    """``[frames, height, width, note, remark]`` or the reason for exclusion, per file; and the
+    checksums of the opened files.
 
-    Counting means decoding, so what was found is kept, under the checksum of the file.
+    Counting needs decoding, so the results are cached under the checksum of the file.
     """
     facts: dict[str, list | str] = {clip.name: clip.reason for clip in found.clips}
     names = [clip.name for clip in found.clips if clip.reason is None]
@@ -115,7 +115,7 @@ def _probe(
 
 
 def _too_small(height: int, width: int) -> str | None:
-    """Why frames of this size cannot be degraded."""
+    """The reason why frames of this size cannot be degraded; None if they can."""
     try:
         if min(height, width) < SMALL:
             to_low_res(np.zeros((1, height, width, 3), np.uint8), noise=0)
@@ -124,7 +124,7 @@ def _too_small(height: int, width: int) -> str | None:
 
 
 def _lines(found: Discovery, facts: dict, digests: dict[str, str]) -> list[dict]:
-    """What a manifest would say, see :mod:`data_prep.prepared`."""
+    """Lines as in a manifest, see :mod:`data_prep.prepared`."""
     lines = []
     for clip in found.clips:
         fact = facts[clip.name]
@@ -146,9 +146,9 @@ def _say(source: Path, key: str, lines: list[dict], told: Told, *, brief: bool) 
 
 
 def _fingerprint(found: Discovery, kept: list[Found], counts, splits, digests: list[str]) -> str:
-    """Of names, classes, splits and content, wherever the folder lies.
+    """Fingerprint of names, classes, splits and content, independent of the folder's path.
 
-    Generated clips are the same wherever they are made by one version, as their card says.
+    For generated clips, the card and the file sizes replace the content.
     """
     roles = {number: [part.tolist() for part in split] for number, split in splits.items()}
     names = [clip.name for clip in kept]
@@ -161,8 +161,8 @@ def _fingerprint(found: Discovery, kept: list[Found], counts, splits, digests: l
 
 
 def truth_of(file: Path, names: list[str]) -> Truth | None:
-    """What generated clips know of themselves, in the order of ``names``; None if one of them is
-    not known."""
+    """The ground truth of generated clips, in the order of ``names``; None if the file or one of
+    the names is missing."""
     if not file.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Official split lists of UCF101 and HMDB51, read as they are and matched to the clips present."""
+"""Reads the official split lists of UCF101 and HMDB51 and matches them to the clips present."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt$")
 class SplitLists:
     """Clip name without folder and suffix -> "train" or "test", for each split number.
 
-    ``classes`` has the class of every clip that is named at all, HMDB51's unused ones included.
+    ``classes`` has the class of every clip in the lists, including HMDB51's unused clips.
     """
 
     style: str
@@ -26,7 +26,7 @@ class SplitLists:
     classes: dict[str, str] = field(default_factory=dict)
 
     def report(self, present: set[str]) -> list[str]:
-        """One line a split: how many listed clips are present."""
+        """One line per split: how many listed clips are present."""
         lines = []
         for number, roles in sorted(self.splits.items()):
             counts = []
@@ -39,13 +39,13 @@ class SplitLists:
 
 @dataclass(frozen=True)
 class Match:
-    """Clips found against clips listed.
+    """The clips found, compared with the clips in the lists.
 
     Attributes:
-        listed: name as found (``Class/clip.avi``) -> name as listed, for those in the lists.
-        spelled: pairs of the two where they differ in more than the suffix.
+        listed: name as found (``Class/clip.avi``) -> name as listed, for the listed clips.
+        spelled: pairs (found, listed) that differ in more than the suffix.
         moved: ``(found, class in the lists)`` of clips in another class's folder.
-        extra, missing: found and not listed; listed and not found.
+        extra, missing: clips found but not listed; clips listed but not found.
     """
 
     listed: dict[str, str]
@@ -64,11 +64,11 @@ def stem_of(name: str) -> str:
 
 
 def match(labels: dict[str, str], lists: SplitLists) -> Match:
-    """Match clips by name without folder and suffix; where that fails, by letters and digits alone.
+    """Match clips by name without folder and suffix; if that fails, by letters and digits only.
 
-    The official lists and folders write some names differently (HandStandPushups, and the signs
-    in HMDB51's names, which some programs replace as they unpack); a loose match counts only
-    where it is the only one on both sides.
+    The official lists and folders write some names differently (HandStandPushups, and special
+    characters in HMDB51's names, which some unpacking programs replace). A match by letters and
+    digits counts only if it is unique on both sides.
 
     Args:
         labels: name as found -> its class.
@@ -97,12 +97,12 @@ def match(labels: dict[str, str], lists: SplitLists) -> Match:
 
 
 def read_lists(folder: Path) -> SplitLists | None:
-    """Read UCF101's ``trainlist01.txt`` or HMDB51's ``*_test_split1.txt``; None without either.
+    """Read UCF101's ``trainlist01.txt`` or HMDB51's ``*_test_split1.txt``; None if neither exists.
 
-    Line ends may be CRLF, HMDB51's lines end in a space; a clip coded 0 there is in neither part.
+    Line ends may be CRLF. HMDB51's lines end in a space; its code 0 means neither part.
 
     Raises:
-        DatasetError: a line that is of neither form, or a clip in both parts of a split.
+        DatasetError: a line has neither form, or a clip is in both parts of a split.
     """
     files = _files(folder)
     for style, pattern, parse in (
@@ -132,7 +132,7 @@ def read_lists(folder: Path) -> SplitLists | None:
 def _files(folder: Path) -> list[Path]:
     try:
         return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
-    except OSError:  # may not be read, or is gone
+    except OSError:  # no permission, or the file was deleted
         return []
 
 

@@ -1,4 +1,4 @@
-"""What is known of the official data sets: their archives, counts, and terms."""
+"""Facts about the official data sets: their archives, counts, and terms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .lists import Match, SplitLists
 
 @dataclass(frozen=True)
 class Download:
-    """An address and, where a checksum is on record, the file's SHA-256."""
+    """An address and, if it is known, the file's SHA-256."""
 
     url: str
     sha256: str | None = None
@@ -23,8 +23,8 @@ class Download:
 
 @dataclass(frozen=True)
 class Official:
-    """One official data set: how many clips and classes there are, and how many (train, test)
-    clips in a split and, where that is the same for all, in each class of a split."""
+    """One official data set: its numbers of clips and classes, the numbers of (train, test) clips
+    per split and, if these are equal for all classes, per class of a split."""
 
     style: str
     clips: int
@@ -75,7 +75,7 @@ OFFICIAL = {
 
 
 def check(official: Official, lists: SplitLists, found: Match) -> list[str]:
-    """Compare what is there with the official counts; a line for every comparison."""
+    """Compare the counts with the official counts; returns one line per comparison."""
     classes = {lists.classes[stem] for stem in found.listed.values()}
     lines = [
         _compared("clips", len(found.listed), official.clips),
@@ -94,7 +94,7 @@ def check(official: Official, lists: SplitLists, found: Match) -> list[str]:
 def _classes(
     expected: tuple[int, int] | None, lists: SplitLists, found: Match, number: int
 ) -> Iterator[str]:
-    """A line for every class of a split without the official number of clips."""
+    """One line per class of a split whose number of clips is not the official number."""
     counts = Counter(
         (lists.classes[stem], lists.splits.get(number, {}).get(stem))
         for stem in found.listed.values()
@@ -107,7 +107,7 @@ def _classes(
 
 
 def differences(found: Match) -> dict[str, list[str]]:
-    """Titles and names of all that differs between the clips and the lists."""
+    """All differences between the clips and the lists: title -> names."""
     return {
         "in the lists, not found": list(found.missing),
         "found, not in the lists": list(found.extra),

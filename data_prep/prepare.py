@@ -1,9 +1,9 @@
-"""From a download to a prepared set, in one go or many.
+"""Turns a download into a prepared set, in one run or several runs.
 
-    source -> unpack -> find clips -> match lists -> decode each once -> store -> manifest
+    source -> unpack -> find clips -> match lists -> decode each clip once -> store -> manifest
 
-One process writes (others wait), any number read. A kill at any moment loses at most the clips that
-were being read.
+One process writes (other writers wait); any number of processes read. A kill at any moment loses
+only the clips in progress.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ FRAMES = FrameSettings(frames_per_clip=32, hr_size=(112, 149))
 
 @dataclass(frozen=True)
 class How:
-    """How to go about it, which changes nothing of the result.
+    """How the preparation runs; this does not change the result.
 
     Attributes:
-        workers: processes that read; all processors when None.
+        workers: reading processes; None means one per processor.
         dask: a Dask scheduler's address, or "local".
-        limit: seconds without a decoded frame after which a file is given up.
-        strict: whether the first file that does not read, or a missing clip, ends it.
-        progress: whether to show bars.
+        limit: seconds without a decoded frame before a file counts as unreadable.
+        strict: whether the first unreadable file or a missing clip stops the run.
+        progress: whether to show progress bars.
     """
 
     workers: int | None = None
@@ -79,15 +79,15 @@ def prepare_set(
     all_frames: bool = False,
     how: How | None = None,
 ) -> Path:
-    """Prepare a data set, or go on with one, or find it prepared.
+    """Prepare a data set, continue a preparation, or return a prepared set.
 
     Args:
-        kind: "ucf101", "hmdb51", "folder" (class folders) or "unlabelled" (any pile of video).
+        kind: "ucf101", "hmdb51", "folder" (class folders) or "unlabelled" (any videos).
         source: an archive, a folder of archives, or a folder of clips; never written to.
         out: folder of the prepared set.
-        lists: folder or archive of split lists, if they do not lie with the clips.
-        settings: how frames are stored; fewer a clip where the longest clip has fewer.
-        all_frames: store every frame of the longest clip, and as many of all others.
+        lists: folder or archive of split lists, if the lists are not with the clips.
+        settings: how frames are stored; fewer per clip if the longest clip has fewer.
+        all_frames: store every frame of the longest clip, and equally many per other clip.
 
     Returns:
         ``out``, for :func:`data_prep.open_dataset`.
@@ -162,8 +162,8 @@ class _Preparation:
     # --- what there is ----------------------------------------------------------------------
 
     def _frames_per_clip(self) -> int:
-        """T: as asked, or what the longest clip promises; one that promises enough ends the
-        search."""
+        """T: the requested number, or the frames that the longest clip's header promises if fewer;
+        the first clip that promises enough frames ends the search."""
         most, asked = 1, self.settings.frames_per_clip
         what = "count" if self.all_frames else "promise"
         jobs = ((i, (what, str(self.root / c.name))) for i, c in self._readable())
@@ -178,7 +178,7 @@ class _Preparation:
         return ((i, clip) for i, clip in enumerate(self.clips) if clip.reason is None)
 
     def _plan(self) -> list:
-        """All that the result depends on, as far as it is known before decoding."""
+        """Everything known before decoding that the result depends on."""
         sizes = [(file_state(self.root / clip.name) or [0])[0] for clip in self.clips]
         clips = [(c.name, c.reason, size) for c, size in zip(self.clips, sizes, strict=True)]
         refused = list(self.found.refused)
@@ -227,7 +227,7 @@ class _Preparation:
     # --- the end ----------------------------------------------------------------------------
 
     def _manifest(self, draft: Draft, final: dict[int, int]) -> tuple[list[dict], Told]:
-        """The lines of the manifest, and what is to be said of the set."""
+        """The lines of the manifest, and the summary of the set."""
         kept = [self.clips[row] for row in sorted(final)]
         splits, guesses = self.found.roles(kept)
         roles = {clip.name: [of[i] for of in splits.values()] for i, clip in enumerate(kept)}
@@ -272,7 +272,7 @@ class _Preparation:
         ready.mkdir()
         card = write_prepared(ready, card, lines, self.settings, in_full(against_lists + read))
         draft.move(ready)
-        ready.rename(self.out / "prepared")  # all of it, or nothing
+        ready.rename(self.out / "prepared")  # atomic
         trust(self.out, card)
         self.contents.save()
         shutil.rmtree(draft.folder)
@@ -280,7 +280,7 @@ class _Preparation:
         print(on_screen(read), end="", flush=True)
 
     def _as_it_was(self, plan: str) -> Path:
-        """What an earlier run prepared, if it is the same."""
+        """The set of an earlier run, if its clips and settings are the same."""
         dataset = open_prepared(self.out, progress=self.how.progress)
         if read_card(self.out)["plan"] != plan:
             raise DatasetError(

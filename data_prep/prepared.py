@@ -1,5 +1,5 @@
 """A prepared set: ``prepared/`` in its folder, with a manifest of every file that was found, the
-frames of every clip that reads, and a card that names all of it by checksums."""
+frames of every readable clip, and a card with checksums of all this."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def is_prepared(folder: str | Path) -> bool:
 def open_prepared(folder: str | Path, *, progress: bool = True) -> VideoDataset:
     """The data set of a prepared folder.
 
-    The manifest is checked each time, the frames once after every change of their files, which
-    the file system dates even where a program sets the time back.
+    Every call checks the manifest. The frames are checked once after every change of their files;
+    the file system records such a change even if a program sets the time back.
 
-    Where the HR frames were taken away, the set serves students; its LR frames cannot be compared
-    then, which is said.
+    Without the HR frames the set can train students only; then the LR frames cannot be checked,
+    and a message says so.
 
     Raises:
-        DatasetError: not a prepared folder, or not as it was prepared.
+        DatasetError: the folder is not a prepared set, or it was changed.
     """
     folder = Path(folder).expanduser().absolute()
     card, lines = read_card(folder), read_manifest(folder)
@@ -78,10 +78,10 @@ def verify_prepared(
     """Compare every stored frame with the manifest and the manifest with the card.
 
     Args:
-        sources: whether to compare the clips, too, where they are still there.
+        sources: whether to compare the source clips too, if they still exist.
 
     Returns:
-        A line for each thing that was compared.
+        One line per comparison.
 
     Raises:
         DatasetError: something differs; the message names the first few.
@@ -108,7 +108,7 @@ def verify_prepared(
 
 
 def settings_of(card: dict) -> FrameSettings:
-    """The frame settings that a card names."""
+    """The frame settings in a card."""
     sizes = {key: tuple(card["settings"][key]) for key in ("hr_size", "lr_size")}
     return FrameSettings(**card["settings"] | sizes)
 
@@ -137,7 +137,7 @@ def write_prepared(
 
 
 def trust(folder: Path, card: dict) -> None:
-    """Remember that the frames were compared, until their files change."""
+    """Record that the frames were checked; the record is valid until their files change."""
     write_atomically(_stamp(folder, card), lambda path: path.write_text("compared\n", "utf-8"))
 
 
@@ -149,7 +149,7 @@ def _stamp(folder: Path, card: dict) -> Path:
 
 
 def _fingerprint(card: dict) -> str:
-    """Of what is in the set, not of where it lies."""
+    """Fingerprint of the set's content, independent of its path."""
     return fingerprint({key: card[key] for key in sorted(card) if key not in WHERE})
 
 
@@ -157,7 +157,7 @@ def read_card(folder: Path) -> dict:
     """The card of a prepared set.
 
     Raises:
-        DatasetError: there is none, or it was changed.
+        DatasetError: the card is missing, or it was changed.
     """
     if not is_prepared(folder):
         raise DatasetError(f"{folder}: not a prepared set (no prepared/card.json in it)")
@@ -174,10 +174,10 @@ def read_card(folder: Path) -> dict:
 
 
 def read_manifest(folder: Path) -> list[dict]:
-    """The lines of the manifest, as they were written.
+    """The lines of the manifest.
 
     Raises:
-        DatasetError: it was changed, or the arrays are not those that it describes.
+        DatasetError: the manifest was changed, or the arrays do not match it.
     """
     card, inside = read_card(folder), folder / "prepared"
     settings = settings_of(card)
@@ -208,7 +208,7 @@ def _check_array(file: Path, expected: tuple[int, ...]) -> None:
 
 
 def _wrong_rows(folder: Path, card: dict, kept: list[dict], progress: bool) -> Iterator[str]:
-    """Names of clips whose stored frames are not those of the manifest."""
+    """Names of clips whose stored frames differ from the manifest."""
     settings, inside = settings_of(card), folder / "prepared"
     with open(inside / "hr.npy", "rb") as hr, open(inside / "lr.npy", "rb") as lr:
         places = []

@@ -1,9 +1,9 @@
-"""Many files read side by side, each in a process that may crash, hang or be killed.
+"""Reads many files in parallel, each in a process that may crash, hang or be killed.
 
-A decoder is a large program in C that reads whatever lies in a folder. It runs in processes of its
-own (:mod:`data_prep.worker`). A process that shows no sign of life is ended, and its file is
-recorded as unreadable. A hostile file can take such a process over. Therefore its answers are plain
-data of the kind and size that was asked for, or they are refused. An error of the kit itself is no
+A decoder is a large program in C that reads arbitrary files. It runs in separate processes
+(:mod:`data_prep.worker`). A process that shows no sign of life is ended, and its file is
+recorded as unreadable. A hostile file can take control of such a process. Therefore only answers
+of plain data with the requested type and size are accepted. An error of the kit itself is not a
 property of a file: it ends the run (:class:`DecodingFault`).
 """
 
@@ -34,7 +34,7 @@ from .worker import exactly, receive, send
 LIMIT = 8.0  # seconds without a decoded frame; a file gets two tries
 SCRIPT = Path(__file__).with_name("worker.py")
 TEXTS = {"note": str, "remark": str}
-# What the result of a job is made of; a number is finite and not negative.
+# The fields of a job's result; every number is finite and not negative.
 RESULTS = {
     "promise": int,
     "count": int,
@@ -49,7 +49,7 @@ class DecodingFault(StatkitError):
     """The kit failed while it read a file, and the file is not the reason.
 
     Attributes:
-        traceback: of the worker process.
+        traceback: traceback of the worker process.
     """
 
     def __init__(self, message: str, traceback: str = ""):
@@ -58,10 +58,10 @@ class DecodingFault(StatkitError):
 
 
 class Reader:
-    """One worker process, started when needed and started again when lost.
+    """One worker process; it starts when needed and starts again after a loss.
 
     Args:
-        limit: seconds without a sign of life after which it is ended.
+        limit: seconds without a heartbeat before the process is ended.
     """
 
     def __init__(self, limit: float = LIMIT):
@@ -73,15 +73,15 @@ class Reader:
         """Send a job of :data:`data_prep.worker.JOBS` and wait for its result.
 
         Returns:
-            What :data:`RESULTS` says, checked; for "read" also uint8 arrays ``hr`` and ``lr`` of
-            the shapes that the job's settings give.
+            The checked result, see :data:`RESULTS`; for "read" also uint8 arrays ``hr`` and ``lr``
+            of the shapes in the job's settings.
 
         Raises:
-            VideoError: the file cannot be read, or reading it crashed or hung twice, or the
-                process twice gave an answer that is not allowed.
+            VideoError: the file cannot be read, or the process crashed, hung or gave an answer that
+                is not allowed, twice.
             DecodingFault: the kit failed, not the file.
         """
-        for _ in range(2):  # a process can also be lost to a machine that is short of memory
+        for _ in range(2):  # low memory on the machine can also end a process
             try:
                 return self._ask(job)
             except _Lost as lost:
@@ -126,7 +126,7 @@ class Reader:
             raise _Lost(f"reading it crashes the decoder ({_ended(code)})") from error
 
     def _answer(self, job) -> tuple:
-        """The next message, checked, and the frames behind it."""
+        """The next message, checked, and the frames after it."""
         watch = threading.Timer(self.limit, self._give_up, [self._process])
         watch.daemon = True
         watch.start()
@@ -174,10 +174,10 @@ class Reader:
 
 
 def _checked(what: str, kind: object, value: object):
-    """The value of a message, if it is one that a worker may send while it does a job.
+    """The value of a message, if a worker may send this value during the job.
 
     Raises:
-        ValueError: it is not.
+        ValueError: a worker may not send it.
     """
     kinds = {"alive": type(None), "failed": str, "done": RESULTS[what]}
     kinds["fault"] = {"error": str, "traceback": str}
@@ -197,7 +197,7 @@ def _checked(what: str, kind: object, value: object):
 
 
 def _shapes(settings: dict) -> dict[str, tuple[int, ...]]:
-    """Shapes of a clip's HR and LR frames, as they were asked for."""
+    """Requested shapes of a clip's HR and LR frames."""
     length = settings["frames_per_clip"]
     return {side: (length, *settings[f"{side}_size"], 3) for side in ("hr", "lr")}
 
@@ -212,7 +212,7 @@ def _ended(code: int) -> str:
 
 
 class _Refused(Exception):
-    """A worker process sent what it may not send."""
+    """A worker process sent a message that is not allowed."""
 
 
 class _Lost(Exception):
@@ -223,7 +223,7 @@ _of_thread = threading.local()
 
 
 def _ask_here(job: tuple, limit: float, opened: Callable[[Reader], None] | None = None):
-    """Run a job in this thread's own worker process; on whatever machine the thread runs."""
+    """Run a job in this thread's own worker process, on the thread's machine."""
     reader = getattr(_of_thread, "reader", None)
     if reader is None or reader.limit != limit:
         reader = _of_thread.reader = Reader(limit)
@@ -243,20 +243,20 @@ def read_all(
     dask: str | None = None,
     report: Path | None = None,
 ) -> Iterator[tuple[int, dict | None, str | None]]:
-    """Run jobs side by side, here or on a Dask cluster.
+    """Run jobs in parallel, on this machine or on a Dask cluster.
 
     Args:
-        jobs: ``(key, job)``, a job as :meth:`Reader.ask` takes it.
-        workers: processes; all processors when None.
+        jobs: ``(key, job)``; :meth:`Reader.ask` describes a job.
+        workers: processes; None means one per processor.
         limit: see :class:`Reader`.
         dask: address of a scheduler whose workers see the files under the same paths, or "local".
-        report: file for the traceback of a fault; one in the cache when None.
+        report: file for the traceback of a fault; None means a file in the cache.
 
     Yields:
-        ``(key, result, None)`` or ``(key, None, reason)``, in the order in which they are done.
+        ``(key, result, None)`` or ``(key, None, reason)``, in order of completion.
 
     Raises:
-        DecodingFault: the kit failed, not a file; nothing else is read then.
+        DecodingFault: the kit failed, not a file; reading stops.
     """
     workers = workers or cores()
     jobs = iter(jobs)
@@ -278,7 +278,7 @@ def read_all(
 
 
 def _written(fault: DecodingFault, report: Path | None) -> DecodingFault:
-    """The fault, whose traceback now lies in a file that its message names."""
+    """Write the fault's traceback to a file; returns the fault with the file in its message."""
     report = report or cache_folder("reports") / "decoding.txt"
     try:
         report.write_text(f"{fault}\n\n{fault.traceback}", "utf-8", "backslashreplace")
@@ -289,7 +289,7 @@ def _written(fault: DecodingFault, report: Path | None) -> DecodingFault:
 
 @contextmanager
 def _executor(workers: int, dask: str | None) -> Iterator[tuple[Executor, int, Callable | None]]:
-    """Where jobs run, how many at a time, and who is told of each process started here."""
+    """The executor, the number of parallel jobs, and a callback per process started here."""
     if dask:
         with dask_executor(dask, workers, threads=True) as (pool, width):
             yield pool, width, None

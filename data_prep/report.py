@@ -1,4 +1,4 @@
-"""What to say of a set: three lines and a few names on the screen, all of it in a file."""
+"""The report on a set: three lines and a few names on the screen, the full text in a file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .lists import Match, SplitLists
 from .official import Official, check, differences
 
 OK, DAMAGED, LEFT_OUT = "ok", "damaged", "left out"
-SHOWN = 10  # names on the screen; the report has the rest
+SHOWN = 10  # names on the screen; the report file has all names
 
 Section = tuple[str, list[str]]  # a title and the names under it
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is said beside the clips: the splits in words, guesses, and files passed over."""
+    """Report text besides the clips: the splits in words, guesses, and ignored files."""
 
     splits: str
     guesses: Sequence[str] = ()
@@ -25,7 +25,7 @@ class Told:
 
 
 def compared(official: Official | None, lists: SplitLists | None, found: Match | None):
-    """Sections about the clips that are there and those that are listed."""
+    """Sections that compare the clips found with the clips in the lists."""
     if found is None:
         return []
     counts = [(line, []) for line in check(official, lists, found)] if official else []
@@ -33,7 +33,7 @@ def compared(official: Official | None, lists: SplitLists | None, found: Match |
 
 
 def outcome(lines: list[dict], told: Told, official: Official | None = None) -> list[Section]:
-    """Sections about what was read, from the lines of the manifest; the first says what was
+    """Sections about the files read, from the lines of the manifest: the first lists what was
     taken, the second what was guessed."""
     stored = [line for line in lines if line["status"] != LEFT_OUT]
     classes = {line["label"] for line in stored}
@@ -60,7 +60,7 @@ def outcome(lines: list[dict], told: Told, official: Official | None = None) -> 
 
 
 def three_lines(sections: list[Section], file: object) -> str:
-    """What was taken, what was guessed, and how much was left out; ``file`` has the rest."""
+    """What was taken, what was guessed, how much was left out, and the name of ``file``."""
     names = dict(sections)
     left = [f"left out: {first_of(names.get('left out') or ['nothing'], 2)}"]
     left += [f"{title}: {len(of)}" for title, of in sections if of and title != "left out"]
@@ -68,7 +68,7 @@ def three_lines(sections: list[Section], file: object) -> str:
 
 
 def first_of(names: Sequence[str], most: int = 5) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of the other names."""
     more = f", and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(plain, names[:most])) + more
 
@@ -84,7 +84,7 @@ def in_full(sections: list[Section]) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that any screen can show: line ends, and bytes that are no letters, are spelled out."""
+    """Text that any screen can show: line ends and undecodable bytes are escaped."""
     shown = text.encode(errors="backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
 

@@ -1,4 +1,4 @@
-"""Archives of a source, and the archives inside of them, unpacked into one folder."""
+"""Unpacks the archives of a source, and the archives inside them, into one folder."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ NESTED = 3  # HMDB51 is an archive of archives
 
 
 class Refused(NamedTuple):
-    """A member that was not unpacked, named ``archive:member``, and why."""
+    """A member that was not unpacked, named ``archive:member``, and the reason."""
 
     name: str
     reason: str
 
 
 def unpack_all(archives: list[Path], folder: Path, *, progress: bool) -> list[Refused]:
-    """Unpack archives, and those inside of them, into one folder; goes on where it was stopped.
+    """Unpack archives, and archives inside them, into one folder; continues a stopped run.
 
-    Where an archive is another than the one that was unpacked, the folder is emptied first.
+    If an archive differs from the one unpacked earlier, the folder is emptied first.
 
     Raises:
-        DatasetError: an archive that cannot be read at all, or does not fit.
+        DatasetError: an archive cannot be read at all, or does not fit on the disk.
     """
     done = _Done(folder / UNPACKED)
     if any(done.is_other(archive) for archive in archives):
@@ -62,7 +62,7 @@ def unpack_all(archives: list[Path], folder: Path, *, progress: bool) -> list[Re
 
 
 class _Done:
-    """Which archives were unpacked, with their sizes and times and what was refused, in a file."""
+    """A file that records the unpacked archives, their sizes and times, and refused members."""
 
     def __init__(self, file: Path):
         self._file = file
@@ -72,7 +72,7 @@ class _Done:
         return key in self.state
 
     def is_other(self, archive: Path) -> bool:
-        """Whether another archive of this name was unpacked."""
+        """Whether a different archive of this name was unpacked."""
         *kept, _ = self.state.get(archive.name, [None])
         found = archive.stat()
         return kept != [found.st_size, found.st_mtime_ns][: len(kept)]

@@ -1,9 +1,9 @@
-"""A store being written: every clip once, by one process, to be gone on with after any kill.
+"""Writes a store: one process writes every clip once, and can continue after any kill.
 
 A file of the source has a row in ``hr`` and ``lr`` from the beginning. A clip's pixels are written
-to its row first and its line of the journal after, with their checksum; whoever comes later trusts
-a line only if the row is still so. In the end the rows of clips that were left out are filled with
-the last ones, so that the same clips give the same bytes whatever happened on the way.
+to its row first; then its line with their checksum is written to the journal. A later run accepts
+a line only if the checksum still matches the row. At the end the last rows fill the rows of clips
+that were left out, so that the same clips give the same bytes after any interruptions.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ HEADER = 128  # bytes of a .npy file before its numbers
 
 
 class Draft:
-    """A store in the making, in a folder of its own.
+    """An unfinished store, in its own folder.
 
     Args:
-        folder: for its files; made if need be, emptied if it holds the draft of another ``plan``.
-        plan: names all that the store is made of.
+        folder: for its files; created if missing, emptied if it holds a draft of another ``plan``.
+        plan: identifies everything that the store is made from.
         settings: how its frames are made.
-        rows: files of the source.
+        rows: number of files of the source.
     """
 
     def __init__(self, folder: Path, plan: str, settings: FrameSettings, rows: int):
@@ -83,10 +83,10 @@ class Draft:
         self._files = {}
 
     def add(self, row: int, state: list, result: dict) -> None:
-        """Keep a clip: its ``hr`` and ``lr`` if it has them, and the rest in the journal.
+        """Store a clip: its ``hr`` and ``lr`` if present, and the rest in the journal.
 
         Args:
-            state: the file's size and time, so that a file that changes is read again.
+            state: the file's size and time, so that a changed file is read again.
         """
         for kind in self.shapes:
             if kind in result:
@@ -97,7 +97,7 @@ class Draft:
         self.done[row] = entry
 
     def finish(self) -> dict[int, int]:
-        """Close the gaps, write the headers; returns the final row of every row that is kept."""
+        """Fill the gaps and write the headers; returns kept row -> final row."""
         kept = sorted(row for row, e in self.done.items() if e["result"].get("sha256"))
         final = final_rows(kept)
         moved = [(row, gap) for row, gap in final.items() if row != gap]
@@ -115,7 +115,7 @@ class Draft:
         return final
 
     def move(self, folder: Path) -> None:
-        """Put the finished arrays there under their names."""
+        """Move the finished arrays to ``folder`` under their final names."""
         for kind in self.shapes:
             os.replace(self._part(kind), folder / f"{kind}.npy")
 
@@ -139,7 +139,7 @@ class Draft:
 
 
 def final_rows(kept: list[int]) -> dict[int, int]:
-    """Where each row that is kept comes to lie: the last ones fill the gaps, the others stay."""
+    """Kept row -> final row: the last rows fill the gaps, the other rows stay."""
     gaps = sorted(set(range(len(kept))) - set(kept))
     moved = [row for row in kept if row >= len(kept)]
     return {row: row for row in kept} | dict(zip(moved, gaps, strict=True))
@@ -164,7 +164,7 @@ def room_on_disk(folder: Path) -> Iterator[None]:
 
 
 def _write_whole(handle: int, data: bytes, offset: int | None = None) -> None:
-    """Write all of it: a disk that is nearly full takes a part and says so."""
+    """Write all bytes: on a nearly full disk one call may write only a part."""
     view = memoryview(data)
     while view:
         count = os.write(handle, view) if offset is None else os.pwrite(handle, view, offset)
@@ -177,7 +177,7 @@ def _line(entry: dict) -> bytes:
 
 
 def _parsed(line: bytes) -> dict | None:
-    """A line of the journal; None where it is torn by a kill or a full disk, or overwritten."""
+    """A line of the journal; None if it is incomplete (kill, full disk) or overwritten."""
     try:
         entry = json.loads(line)
         whole = isinstance(entry["row"], int) and isinstance(entry["result"], dict)

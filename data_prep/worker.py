@@ -1,10 +1,10 @@
-"""A process that reads video files, one after the other, and can be lost without harm.
+"""A process that reads video files, one after the other; its loss does no harm.
 
-It is started as a script by :mod:`data_prep.readers`, takes jobs on its standard input and answers
-on its standard output, and knows neither PyTorch nor the data set, so that it starts quickly.
+:mod:`data_prep.readers` starts it as a script. It takes jobs on its standard input and answers on
+its standard output. It imports neither PyTorch nor the data set, so that it starts quickly.
 
-An answer is a JSON text behind its length (:func:`send`), and the pixels of a clip are plain bytes
-behind that text. Nothing in it can make the process that asked run code.
+An answer is a length, then a JSON text (:func:`send`), then the pixels of a clip as plain bytes.
+An answer cannot make the receiving process run code.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from statkit.video import VideoDecoder, VideoError, probe
 
 BLOCK = 1 << 20
 HEARTBEAT_SECONDS = 0.5
-LENGTH = struct.Struct("<I")  # in front of a JSON text
+LENGTH = struct.Struct("<I")  # precedes a JSON text
 MOST_TEXT = 1 << 20  # bytes of a JSON text
 
 
 def send(file: BinaryIO, message, *arrays: np.ndarray) -> None:
-    """Write a message of plain types, and arrays as their bytes alone."""
+    """Write a message of plain types, then the bytes of the arrays."""
     text = json.dumps(message).encode()
     file.write(LENGTH.pack(len(text)) + text)
     for array in arrays:
@@ -48,8 +48,8 @@ def receive(file: BinaryIO):
     """Read the next message.
 
     Raises:
-        EOFError: there is none, or it ends too early.
-        ValueError: longer than ``MOST_TEXT``, or not JSON.
+        EOFError: there is no message, or it ends too early.
+        ValueError: the message is longer than ``MOST_TEXT``, or not JSON.
     """
     (length,) = LENGTH.unpack(exactly(file, LENGTH.size))
     if length > MOST_TEXT:
@@ -58,7 +58,7 @@ def receive(file: BinaryIO):
 
 
 def exactly(file: BinaryIO, count: int) -> bytes:
-    """Read this many bytes; EOFError where there are fewer."""
+    """Read ``count`` bytes; EOFError if there are fewer."""
     data = file.read(count)
     if len(data) < count:
         raise EOFError
@@ -66,20 +66,20 @@ def exactly(file: BinaryIO, count: int) -> bytes:
 
 
 def read_clip(path: str, name: str, settings: FrameSettings, heartbeat: Callable[[], None]) -> dict:
-    """Decode a clip once, from beginning to end, and make its stored frames on the way.
+    """Decode a clip once, from beginning to end, and make its stored frames.
 
     Args:
-        heartbeat: called at every packet and every block of the file, as a sign of life.
+        heartbeat: called per packet and per block of the file, to show that the process is alive.
 
     Returns:
-        The clip's line of the manifest as far as the file tells it, and its ``hr`` and ``lr``.
+        The fields of the manifest that come from the file, and the clip's ``hr`` and ``lr``.
 
     Raises:
-        VideoError: not readable as video, too small, or gone while it is read.
+        VideoError: the file is not readable as video, too small, or deleted during reading.
     """
     expected = promised_frames(path, heartbeat)
     info, pictures, damage = _decode(path, expected, settings, heartbeat)
-    if info.num_frames != expected:  # the header was wrong: now the number is known
+    if info.num_frames != expected:  # the header was wrong; now the true number is known
         info, pictures, damage = _decode(path, info.num_frames, settings, heartbeat)
     positions = kept_positions(info.num_frames, settings)
     hr, lr = both_sides(np.stack([pictures[i] for i in positions]), settings, name)
@@ -95,13 +95,13 @@ def read_clip(path: str, name: str, settings: FrameSettings, heartbeat: Callable
 
 
 def promised_frames(path: str, heartbeat: Callable[[], None]) -> int:
-    """What the header promises; where it makes no promise, the packets in the file."""
+    """The number of frames in the header; if it is missing, the packets in the file."""
     with VideoDecoder(path, heartbeat) as video:
         return video.promised or video.survey()[0]
 
 
 def _decode(path: str, expected: int, settings: FrameSettings, heartbeat: Callable[[], None]):
-    """Decode to the end; keep the frames that are stored of a clip of ``expected`` frames.
+    """Decode to the end; keep the frames to store for a clip of ``expected`` frames.
 
     Returns:
         The clip's VideoInfo, uint8 [H, W, 3] by frame number, and the decoder's first error.
@@ -138,15 +138,15 @@ JOBS = {
 
 
 def serve() -> None:
-    """Answer jobs ``[what, path, name, settings]`` until the input ends: ``["done", result]``, and
-    the HR and LR frames behind it if it is a clip that was read; ``["failed", reason]`` for a file
+    """Answer jobs ``[what, path, name, settings]`` until the input ends: ``["done", result]``,
+    followed by the HR and LR frames if the job is "read"; ``["failed", reason]`` for a file
     that cannot be read; ``["fault", {"error", "traceback"}]`` for an error of this program; and
-    ``["alive", null]`` now and then."""
+    ``["alive", null]`` at intervals."""
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)  # what a library prints is no answer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to decide
-    import cv2  # not needed by the process that imports this module for its messages
+    os.dup2(nowhere, 1)  # the output of libraries must not mix with answers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+    import cv2  # the process that imports this module for its messages needs no cv2
 
     cv2.setNumThreads(1)
     av.logging.set_level(av.logging.WARNING)
@@ -167,7 +167,7 @@ def serve() -> None:
 
 
 def _answer(job: list, heartbeat: Callable[[], None]) -> list:
-    """What to send: a message, and the arrays behind it."""
+    """The answer to a job: a message, and the arrays after it."""
     what, path, *rest = job
     try:
         if what != "read":
@@ -186,7 +186,7 @@ def _answer(job: list, heartbeat: Callable[[], None]) -> list:
         return [["failed", reason]]
     except MemoryError:
         return [["failed", "reading it needs more memory than there is"]]
-    except Exception as error:  # not about the file: a fault of this program
+    except Exception as error:  # a fault of this program, not of the file
         told = {"error": f"{type(error).__name__}: {error}"[:1000]}
         return [["fault", told | {"traceback": traceback.format_exc()[-50_000:]}]]
 
