@@ -20,19 +20,19 @@ from .runs import result_name
 
 
 class Experiment(RowNetworks):
-    """One configuration on one data set with one seed; its rows on demand.
+    """One configuration on one data set with one seed; it trains and measures rows on demand.
 
     Args:
-        dataset, config, seed: what it is.
-        rows: rows of one's own, by name, besides those of :data:`statkit.experiments.rows.ROWS`.
+        dataset, config, seed: the experiment's data set, configuration and seed.
+        rows: the user's own rows, by name, in addition to :data:`statkit.experiments.rows.ROWS`.
         unlabelled: clips for the unlabelled stage (Section 3.3.1); the training clips when None.
-        live_teacher: look at the HR frames of every batch anew, exactly, instead of keeping in
-            half precision what the teacher says.
-        fresh: train every row, or find it trained here; otherwise a network that ships with the
-            kit (:mod:`statkit.shipped`) is taken where the name of the run is its name.
+        live_teacher: compute the teacher's exact outputs for every batch, instead of caching the
+            outputs in half precision.
+        fresh: use only networks trained on this machine; otherwise a network that ships with the
+            kit (:mod:`statkit.shipped`) is used if it has the name of the run.
         micro_batch: see :func:`statkit.training.train_transfer`.
         device: see :func:`statkit.runtime.device.pick_device`.
-        progress: whether to show bars.
+        progress: whether to show progress bars.
     """
 
     def __init__(self, *args, **options):
@@ -40,7 +40,7 @@ class Experiment(RowNetworks):
         self._predictions: dict[tuple[str, int], Prediction] = {}
 
     def evaluate(self, row: str) -> Evaluation:
-        """The row's network on the test clips. Of fused rows, the mean class probabilities."""
+        """Evaluate the row's network on the test clips; fused rows average class probabilities."""
         return evaluate_row(self, row)
 
     def probe(self, side: str) -> Result:
@@ -49,7 +49,7 @@ class Experiment(RowNetworks):
         return probe(self, side)
 
     def result(self, row: str) -> Result:
-        """The row's line of the table: measured now, or as kept."""
+        """The row's line of the table, measured now or read from the cache."""
         file, parts = (
             self.folder(row) / result_name(self.config),
             self.rows[row].fused_rows or (row,),
@@ -70,7 +70,7 @@ class Experiment(RowNetworks):
         return replace(kept, parameters=parameters_of(self, row))
 
     def predict(self, row: str, clip: int) -> Prediction:
-        """The row's network looking at one clip; kept, so that a slider finds it again."""
+        """The row's prediction for one clip, held in memory so that a slider can reuse it."""
         if (row, clip) not in self._predictions:
             self._predictions[row, clip] = predict_stored(
                 self.network(row), self.source(row), self.store, clip
@@ -78,7 +78,7 @@ class Experiment(RowNetworks):
         return self._predictions[row, clip]
 
     def predict_clip(self, row: str, clip: OwnClip) -> Prediction:
-        """The row's network looking at a clip that belongs to no data set."""
+        """The row's prediction for a clip that belongs to no data set."""
         frames = clip.hr if self.rows[row].input == "hr" else clip.lr
         size, classes = self.source(row).size, self.dataset.classes
         return predict_frames(self.network(row), frames, size, classes)

@@ -1,7 +1,7 @@
 """The paper's tables as grids of runs.
 
 A grid runs one seed and split at a time, so that one teacher serves all rows. Finished runs are
-cached, so a grid that was stopped continues where it was.
+cached, so a stopped grid continues where it stopped.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SIZES = ((6, 8), (12, 16), (18, 24), (24, 32))
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its title, its rows, and LR sizes or numbers of labelled clips a class where it
-    has several; ``baseline`` is the row that gains are measured against."""
+    """One table: its title, its rows, and LR sizes or numbers of labelled clips per class if it
+    has several; gains are differences from the row ``baseline``."""
 
     title: str
     rows: tuple[str, ...]
@@ -83,7 +83,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Job:
-    """What one worker does: all settings and rows of a table for one seed and split."""
+    """The work of one worker: all configurations and rows of a table for one seed and split."""
 
     table: str
     settings: tuple[ExperimentConfig, ...]
@@ -106,10 +106,10 @@ def plan(
 
     Args:
         name: "1" to "4" as in the paper, "strides" or "labels".
-        setting: for all of it, but for what the table varies, and the split; a number of labels
-            given in it is the only one. With fewer labels, students get as many more epochs, so
-            that the number of steps stays.
-        rows: some of the table's rows, or others; all of the table's when empty.
+        config: for all runs; the table replaces the values that it varies, and the split. If
+            ``labelled`` is given, it is the only number of labels. With fewer labels, students
+            get more epochs, so that the number of steps stays the same.
+        rows: names of any rows; when empty, all rows of the table.
 
     Raises:
         ValueError: no such table or row.
@@ -133,7 +133,7 @@ def plan(
                     epochs = max(1, round(config.recipe.epochs / min(1, fewer)))
                     one = replace(one, student_epochs=epochs)
                 settings.append(one)
-        # At the teacher's size already, "student_full" is "student" once more.
+        # If students already use the teacher's size, "student_full" equals "student".
         own = [r for r in table.rows if config.student_size or ROWS[r].size != "hr"]
         jobs += [Job(name, tuple(settings), tuple(rows or own), seed) for seed in seeds]
     return jobs
@@ -147,7 +147,7 @@ def run_job(
     progress: bool = False,
     **options,
 ) -> Iterator[Result]:
-    """The results of one job, one by one; further options as of
+    """The results of one job, one by one; options as for
     :class:`statkit.experiments.Experiment`."""
     if threads:
         torch.set_num_threads(threads)
@@ -161,7 +161,7 @@ def run_job(
 def run_jobs(
     jobs: Sequence[Job], dataset: VideoDataset, executor: Executor | None = None, **options
 ) -> Iterator[list[Result]]:
-    """Results as they come: one by one here, or a job at a time from an executor's workers.
+    """Results as they finish: one by one in this process, or one job at a time from workers.
 
     Args:
         executor: a process pool, or a Dask client's ``get_executor()``; None for this process.

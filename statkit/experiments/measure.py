@@ -1,5 +1,5 @@
-"""What a trained row is measured by: test accuracy, attention scores, and the linear probe beside
-it. Each function takes the networks that it measures."""
+"""Measurements of a trained row: test accuracy, attention scores, and a linear probe for
+comparison. Each function takes the networks that it measures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .results import Result
 
 
 def evaluate_row(experiment: RowNetworks, row: str) -> Evaluation:
-    """The row's network on the test clips. Of fused rows, the mean class probabilities."""
+    """Evaluate the row's network on the test clips; fused rows average class probabilities."""
     config = experiment.config
     if experiment.rows[row].fused_rows:
         parts = [evaluate_row(experiment, part) for part in experiment.rows[row].fused_rows]
@@ -43,7 +43,7 @@ def measure(experiment: RowNetworks, row: str, runs: Sequence[dict]) -> Result:
     """The row's line of a table.
 
     Args:
-        runs: what was kept of the training of the row, or of each of the rows it fuses.
+        runs: training records of the row, or of each of its fused rows.
     """
     evaluation = evaluate_row(experiment, row)
     near = neighbours(evaluation.embedding.numpy())
@@ -61,10 +61,10 @@ def measure(experiment: RowNetworks, row: str, runs: Sequence[dict]) -> Result:
 
 
 def probe(experiment: RowNetworks, side: str) -> Result:
-    """A linear classifier on the frozen pretrained backbone: what a trained network must beat.
+    """A linear classifier on the frozen pretrained backbone: a lower bound for training.
 
     Args:
-        side: "hr" or "lr", whose pixels it sees.
+        side: "hr" or "lr", the input frames.
     """
     start = time.perf_counter()
     torch.manual_seed(experiment.seed)
@@ -116,8 +116,8 @@ def _result(experiment: RowNetworks, row: str, prec1: float, prec5: float) -> Re
 
 
 def parameters_of(experiment: RowNetworks, row: str | None = None) -> str:
-    """All that a run depends on besides its seed and the clips, as one line of JSON; without a
-    row, what a linear probe depends on."""
+    """Everything that a run depends on except its seed and the clips, as one line of JSON; without
+    a row, everything that a linear probe depends on."""
     made = {"dataset": experiment.dataset.name, "config": asdict(experiment.config)}
     if row:
         made["row"] = asdict(experiment.rows[row])

@@ -1,5 +1,5 @@
-"""Rows as trained networks: one teacher per seed, its targets computed once, and one student per
-row. A finished network is kept and never trained twice."""
+"""Trained networks of rows: one teacher per seed, whose targets are computed once, and one student
+per row. A finished network is cached and never trained twice."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from .targets import CachedTeacher
 
 
 class RowNetworks:
-    """The trained network of each row of one experiment, on demand: kept, shipped, or trained now.
+    """The trained network of each row of one experiment, on demand: cached, shipped, or trained now.
     Arguments as in :class:`statkit.experiments.Experiment`.
     """
 
@@ -96,7 +96,7 @@ class RowNetworks:
         return store
 
     def training_clips(self, row: str) -> np.ndarray:
-        """int64 clip numbers that a row learns from, in its own store."""
+        """int64 numbers of the clips that a row trains on, in the row's own store."""
         if not self.rows[row].labelled:
             return self.pool[1]
         clips, wanted = self.split.train, self.config.labelled
@@ -108,7 +108,7 @@ class RowNetworks:
         return np.sort(np.concatenate(chosen))
 
     def source(self, row: str, store: FrameStore | None = None) -> Source:
-        """The pixels that a row's network sees, of the data set's clips or another store's."""
+        """The input pixels of a row's network, from the data set's store or from another store."""
         kind, frames, store = self.rows[row], self.config.frames, store or self.store
         if kind.input == "hr":
             return Source(store.hr, frames.hr_size)
@@ -125,13 +125,13 @@ class RowNetworks:
         low = self.store.lr
         clips = progress_bar(low, label="optical flow", total=len(low), show=self.progress)
         flows = []
-        for number, clip in enumerate(clips):  # there is no motion from one run to the next
+        for number, clip in enumerate(clips):  # separate runs of frames share no motion
             runs = np.split(clip, len(clip) // self.store.run_length(number))
             flows.append(np.concatenate([flow_frames(run) for run in runs]))
         return np.stack(flows)
 
     def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
-        """The row's trained network in evaluation mode: as kept, as shipped, or trained now."""
+        """The row's trained network in evaluation mode: cached, shipped, or trained now."""
         if row not in self._networks:
             network = self._kept(row)
             if network is None:
@@ -146,7 +146,7 @@ class RowNetworks:
         return self._networks[row]
 
     def _kept(self, row: str) -> STATNet | None:
-        """The row's network as an earlier run left it; None where there is none, or half a one."""
+        """The row's network from an earlier run; None if its files are absent or incomplete."""
         network, run, weights = None, self._run_file(row), self._weights(row)
         if is_main() and read_cached(run, _read_run):
             network = read_cached(weights, partial(self._read, row))
@@ -170,7 +170,7 @@ class RowNetworks:
         return network
 
     def _alone(self, row: str) -> AbstractContextManager:
-        """No other process trains the row meanwhile, but those that train together."""
+        """Lock the row: no process outside this distributed run trains the row meanwhile."""
         if not is_main():
             return nullcontext()
         title = self.rows[row].title
@@ -178,7 +178,7 @@ class RowNetworks:
         return locked(self.folder(row) / ".lock", waiting)
 
     def trained(self, row: str) -> bool:
-        """Whether the row's network is kept from an earlier run, or ships with the kit."""
+        """Whether the cache or the kit holds the row's trained network."""
         return self._weights(row).is_file() or self.shipped(row) is not None
 
     def teacher(self, row: str = "stat") -> Teacher:
@@ -209,7 +209,7 @@ class RowNetworks:
         )
 
     def keeps_targets(self, row: str) -> bool:
-        """Whether a row's targets are kept: a 2-D teacher's, where computing them
+        """Whether a row's targets are cached: the teacher is 2-D, and computing the targets
         once is less work than computing them for each step of three transfer rows."""
         recipe, network = self.recipe(row), self.network("teacher")
         fixed = recipe.frame_sampling == "fixed"
@@ -218,12 +218,12 @@ class RowNetworks:
         return not (self.live_teacher or network.temporal or too_many)
 
     def map_sizes(self, row: str) -> list[tuple[int, int]]:
-        """Height and width of the student's four maps, or of the teacher's where the student's are
-        brought to them (without the time axis of a 3-D network)."""
+        """Height and width of the student's four maps, or of the teacher's four maps if the student's
+        maps are upsampled (without the time axis of a 3-D network)."""
         frames = MODELS[self.config.backbone].frames_per_segment
         upsampled = self.config.choices.sizes == "upsample"
         size = self.source("teacher" if upsampled else row).size
-        with torch.no_grad(), FakeTensorMode():  # shapes alone
+        with torch.no_grad(), FakeTensorMode():  # computes shapes only
             network = self.new_network(row).eval()
             time = (frames,) if network.temporal else ()
             output = network(torch.zeros(1, network.segments, 3, *time, *size))
@@ -305,11 +305,11 @@ class RowNetworks:
         return network
 
     def recipe(self, row: str) -> Recipe:
-        """How the row is trained."""
+        """The training recipe of the row."""
         return recipe_of(self.rows[row], self.config)
 
     def run_name(self, row: str) -> str:
-        """The name under which the row's network is kept."""
+        """The name of the row's network in the cache."""
         return run_name(
             row,
             self.rows,
@@ -324,7 +324,7 @@ class RowNetworks:
         return cache_folder("runs", self.run_name(row))
 
     def shipped(self, row: str) -> dict | None:
-        """The manifest's entry of a network that is to be taken as it ships."""
+        """The manifest's entry of a shipped network; None if the kit does not use one here."""
         if self.fresh or self._weights(row).is_file():
             return None
         return manifest().get(self.folder(row).name)
@@ -342,7 +342,7 @@ class RowNetworks:
 
 
 def _check_clips(dataset: VideoDataset, split: Split) -> None:
-    """Raise DatasetError for clips from which nothing can be learned or measured."""
+    """Raise DatasetError for clips that do not suffice for training or for a test."""
     if len(dataset.classes) < 2:
         raise DatasetError(
             f"{dataset.name} has one class, {dataset.classes[0]!r}: there is nothing to tell apart"

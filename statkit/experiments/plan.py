@@ -1,5 +1,5 @@
-"""What a grid of runs takes, before any of them starts: which trainings and what they share, steps,
-parameters, disk, memory of the device, and hours, from a few measured steps."""
+"""Cost of a grid of runs, before any run starts: trainings, shared work, steps, parameters, disk,
+device memory, and hours, estimated from a few measured steps."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from .grid import Job
 from .runs import equation_4, power_of
 from .targets import CachedTeacher, target_shapes
 
-SECONDS = 4.0  # a measurement takes about so long
+SECONDS = 4.0  # approximate duration of one measurement
 TEST_SHARE = 0.4  # test clips per training clip, as in UCF101's splits
 
 
 def imagined_dataset(clips: int, classes: int) -> VideoDataset:
-    """A data set of which only the numbers of training clips and classes are known."""
+    """A placeholder data set with a given number of training clips and classes."""
     count = clips + round(TEST_SHARE * clips)
     split = Split(np.arange(clips), np.arange(clips, count))
     return VideoDataset(
@@ -54,7 +54,7 @@ def imagined_dataset(clips: int, classes: int) -> VideoDataset:
 
 
 class _BlankStore(FrameStore):
-    """Frames of the right shape that are not there and take no memory."""
+    """Placeholder frames with the right shape, which take no memory."""
 
     def _blank(self, size: tuple[int, int]) -> np.ndarray:
         shape = (len(self.dataset), self.settings.frames_per_clip, *size, 3)
@@ -70,7 +70,7 @@ class _BlankStore(FrameStore):
 
 
 class _BlankTargets(CachedTeacher):
-    """Kept targets of the right shape; the draws are looked up, and the TAM answers, as ever."""
+    """Placeholder cached targets with the right shape; lookup and TAM work as usual."""
 
     def __init__(self, live: LiveTeacher, store: FrameStore, shapes: dict, fixed: bool):
         self.teacher, self.fixed, self.lengths = live, fixed, store.lengths
@@ -80,8 +80,8 @@ class _BlankTargets(CachedTeacher):
 
 @dataclass(frozen=True)
 class Training:
-    """One network to be trained: for which row, how long, and in how many seconds (NaN where a
-    clip does not fit into memory); ``memory`` in bytes, fixed and per clip."""
+    """One training: its row, its length, and its seconds (NaN if one clip does not fit into
+    memory); ``memory`` in bytes, fixed and per clip."""
 
     row: str
     title: str
@@ -94,7 +94,7 @@ class Training:
     seconds: float
 
     def most_clips(self, memory: float) -> float:
-        """How many clips of a batch four fifths of so many bytes hold."""
+        """Number of clips of a batch that fit into four fifths of ``memory`` bytes."""
         fixed, clip = self.memory
         return min(self.batch, (0.8 * memory - fixed) // clip)
 
@@ -105,8 +105,8 @@ def _hours(seconds: float) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a grid takes; ``other`` are seconds besides training: teacher's targets, evaluation,
-    decoding. Bytes on disk by what they are."""
+    """Cost of a grid. ``other``: seconds of the work other than training (teacher's targets,
+    evaluation, decoding). ``disk``: bytes by kind of file."""
 
     trainings: tuple[Training, ...]
     asked: int
@@ -116,12 +116,12 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Of all that is not done yet, one after the other on this device."""
+        """Seconds of all unfinished work, run in sequence on this device."""
         steps = sum(one.seconds for one in self.trainings if not one.done)
         return steps + sum(self.other.values())
 
     def warnings(self) -> list[str]:
-        """Where disk or memory will not do."""
+        """Warnings about too little disk space or memory."""
         found, where = [], cache_folder()
         need, free = sum(self.disk.values()), shutil.disk_usage(where).free
         if need > free:
@@ -139,7 +139,7 @@ class Plan:
         return found
 
     def text(self) -> str:
-        """All of it, for a terminal."""
+        """The plan as text for a terminal."""
         counts = Counter(one.row for one in self.trainings)
         done = Counter(one.row for one in self.trainings if one.done)
         lines = [f"{self.asked} results from {len(self.trainings)} trainings on {self.device}"]
@@ -158,10 +158,10 @@ class Plan:
 
 
 def plan_runs(jobs: Sequence[Job], dataset: VideoDataset, **options) -> Plan:
-    """The plan of a grid's jobs; nothing is trained or kept.
+    """The plan of a grid's jobs; the function trains and stores nothing.
 
     Args:
-        options: as of :class:`statkit.experiments.Experiment`.
+        options: as for :class:`statkit.experiments.Experiment`.
     """
     trainings, targets, seen, asked = {}, {}, {}, 0
     disk, other = Counter(), Counter()
@@ -189,14 +189,14 @@ def plan_runs(jobs: Sequence[Job], dataset: VideoDataset, **options) -> Plan:
 
 
 def _needed(rows, row: str) -> list[str]:
-    """All that is trained for a row, in order: its teacher, what it starts from, itself."""
+    """All trainings that a row needs, in order: its teacher, the row it starts from, itself."""
     kind = rows[row]
     before = _needed(rows, kind.start) if kind.before(rows) else []
     return ["teacher"] * kind.transfers + before + [row]
 
 
 def _without_frames(one: Experiment) -> None:
-    """Blank frames in place of stored ones, and in place of a trained teacher its shapes."""
+    """Replace stored frames with blank frames, and the trained teacher with its shapes."""
     one.store = _BlankStore(one.dataset, one.config.frames, Path())
     if one.unlabelled is not None:
         store = _BlankStore(one.unlabelled, one.config.frames, Path())
@@ -256,7 +256,7 @@ def _training(one: Experiment, row: str, rates: dict) -> Training:
 
 def step_memory(one: Experiment, row: str) -> tuple[int, int, int]:
     """A network's parameters, and the bytes that a step holds, estimated: fixed (weights, gradients
-    and optimizer), and per clip (what the backward pass keeps, and a live teacher's largest
+    and optimizer), and per clip (tensors saved for the backward pass, and a live teacher's largest
     layers). Counted on fake tensors, which have no values."""
     kind, recipe, kept = one.rows[row], one.recipe(row), []
     half = recipe.precision if one.device.type != "cuda" else "bfloat16"
@@ -269,7 +269,7 @@ def step_memory(one: Experiment, row: str) -> tuple[int, int, int]:
             return values
 
         time_axis = (MODELS[network.name].frames_per_segment,) if network.temporal else ()
-        for clips in (1, 2):  # the difference is a clip's, without the weights
+        for clips in (1, 2):  # the difference is the cost of one clip, without weights
             frames = torch.zeros(clips, network.segments, 3, *time_axis, *one.source(row).size)
             sizes.clear()
             with (
@@ -288,7 +288,7 @@ def step_memory(one: Experiment, row: str) -> tuple[int, int, int]:
 
 
 def _once(memo: dict, one: Experiment, row: str, measure: Callable):
-    """``measure(one, row)``, once for all rows that compute the same."""
+    """``measure(one, row)``, once for all rows with the same computation."""
     kind, config = one.rows[row], one.config
     kept = kind.transfers and one.keeps_targets(row)
     same = config.backbone, config.segments, config.frames.as_dict(), one.source(row).size
@@ -299,7 +299,7 @@ def _once(memo: dict, one: Experiment, row: str, measure: Callable):
 
 
 def _seconds_per_clip(one: Experiment, row: str) -> float:
-    """Of a step of training."""
+    """Seconds per clip of a training step."""
     recipe, kind, teacher = one.recipe(row), one.rows[row], None
     network = one.new_network(row).to(one.device).freeze_batchnorm(recipe.batchnorm).train()
     if not network.temporal:
@@ -326,7 +326,7 @@ def _seconds_per_clip(one: Experiment, row: str) -> float:
 
 
 def _seconds_per_look(one: Experiment, row: str) -> float:
-    """Of an answer to K intervals of a clip, in a mirrored view."""
+    """Seconds per clip of a forward pass on K intervals, in a mirrored view."""
     network, source = one.new_network(row).to(one.device).eval(), one.source(row)
     if not network.temporal:
         network.to(memory_format=torch.channels_last)
@@ -341,8 +341,8 @@ def _seconds_per_look(one: Experiment, row: str) -> float:
 
 
 def _time(work: Callable[[int], None], most: int, device: torch.device) -> float:
-    """Seconds per clip of ``work(clips)`` with ``most`` clips at a time; where these would take too
-    long, continued in a straight line from fewer."""
+    """Seconds per clip of ``work(clips)`` with ``most`` clips at a time; if this would take too
+    long, a linear extrapolation from fewer clips."""
 
     def spend(count: int) -> float:
         times = []

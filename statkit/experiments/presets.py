@@ -1,5 +1,5 @@
-"""The paper's own runs by name, with all that it says of them; and where a run's setting starts
-from: a preset, or the default of its data set."""
+"""The paper's own runs by name, with all published details; and the first configuration of a run:
+a preset, or the default of its data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TWO_STREAMS = ("teacher", "student", "flow", "two_stream", "two_stream_stat_rc_u
 
 @dataclass(frozen=True)
 class Preset:
-    """A run of the paper: on which data set and splits, for which rows of which table, and how."""
+    """A run of the paper: its data set, splits, table, rows and configuration."""
 
     dataset: str
     table: str
@@ -30,7 +30,7 @@ class Preset:
 
 
 def _paper(backbone: str, segments: int, frames: int) -> ExperimentConfig:
-    """Both stages by the paper's recipe, LR frames enlarged to the teacher's 256x340."""
+    """Both stages with the paper's recipe; LR frames are enlarged to the teacher's 256x340."""
     stored = FrameSettings(frames_per_clip=32, hr_size=PAPER_HR)
     return ExperimentConfig(
         backbone=backbone,
@@ -58,9 +58,9 @@ def starting_config(
     recipe: str | None = None,
     backbone: str | None = None,
 ) -> ExperimentConfig:
-    """A preset's setting, or the data set's default, with another recipe or backbone.
+    """A preset's configuration, or the data set's default, with another recipe or backbone.
 
-    Another backbone has its pretrained weights on real clips, and its own K.
+    Another backbone uses its own K and, on real clips, its pretrained weights.
     """
     config = PRESETS[preset].config if preset else default_config(dataset)
     if recipe and RECIPES[recipe] != config.recipe:
@@ -73,8 +73,8 @@ def starting_config(
 
 
 def with_frames_for_network(config: ExperimentConfig, dataset: VideoDataset) -> ExperimentConfig:
-    """The setting with stored frames as its network takes them, single or consecutive; as it is
-    where the clips are stored whole."""
+    """The configuration with stored frames for its network, single or consecutive; unchanged if
+    whole clips are stored."""
     if dataset.num_frames.max() <= config.frames.frames_per_clip:
         return config
     network = MODELS[config.backbone]

@@ -1,6 +1,6 @@
-"""The ways to train, as data: every row of the paper's tables, and the baselines beside them.
+"""Training methods as data: every row of the paper's tables, and the baselines.
 
-A new row is a line here.
+To add a row, add a line here.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ SCRATCH = "scratch"
 
 @dataclass(frozen=True)
 class Row:
-    """One way to train.
+    """One training method.
 
     Attributes:
-        title: as figures and tables print it.
+        title: name in figures and tables.
         weights: W_CE, W_SAT, W_TAT of Equation 4.
-        input: what the network sees: "hr", "lr", or "flow", optical flow of the LR frames.
-        block_weights: weights of the blocks and layers, by name, or phases of one's own
+        input: the network's input: "hr", "lr", or "flow", optical flow of the LR frames.
+        block_weights: weights of the blocks and layers, by name, or user-defined phases
             (:func:`statkit.schedules.inner_weights`).
-        epoch_factor: how many times the setting's epochs.
-        max_epochs: at most so many epochs.
-        start: row whose trained weights this one starts from; :data:`SCRATCH`, random weights even
-            where the setting has a pretrained backbone; as the setting says when None.
-        kd: weight of Hinton's distillation of the answers.
-        confident: whether the teacher is followed as far as it can be trusted
+        epoch_factor: factor on the configuration's number of epochs.
+        max_epochs: upper limit of the number of epochs.
+        start: row whose trained weights this row starts from; :data:`SCRATCH`, random weights even
+            if the configuration has a pretrained backbone; None, the configuration's start.
+        kd: weight of Hinton's knowledge distillation (of the logits).
+        confident: whether the teacher's confidence weights each sample
             (:func:`statkit.losses.confidence_weights`).
-        power, distance: of the attention maps (Equation 1) and between them (Equation 2); as the
-            setting's reading says when None.
-        size: what LR frames are enlarged to: None, as the setting says; "hr", the teacher's size;
-            "half", half of it; "lr", not at all.
+        power, distance: of the attention maps (Equation 1) and between them (Equation 2); None,
+            the configuration's choices.
+        size: size to which LR frames are enlarged: None, the configuration's; "hr", the
+            teacher's; "half", half of the teacher's; "lr", no enlargement.
         small_stem: no striding before the first block.
         fused_rows: rows whose class probabilities are averaged; nothing is trained.
     """
@@ -54,20 +54,20 @@ class Row:
 
     @property
     def transfers(self) -> bool:
-        """Whether a teacher is asked."""
+        """Whether the row uses a teacher."""
         return self.weights[1] + self.weights[2] + self.kd > 0
 
     @property
     def labelled(self) -> bool:
-        """Whether labels are read; the unlabelled stage (Section 3.3.1) has none."""
+        """Whether the row uses labels; the unlabelled stage (Section 3.3.1) uses none."""
         return self.weights[0] > 0
 
     def before(self, rows: Mapping[str, Row]) -> Row | None:
-        """The one of these rows that it starts from."""
+        """The row that this row starts from; None if there is none."""
         return None if self.start in (None, SCRATCH) else rows[self.start]
 
     def chain(self, rows: Mapping[str, Row]) -> list[Row]:
-        """This row, the one that it starts from, and so on to the first."""
+        """This row, the row that it starts from, and so on to the first row."""
         before = self.before(rows)
         return [self, *(before.chain(rows) if before else [])]
 
@@ -101,7 +101,7 @@ ROWS = {
         kd=1 / 4,
         confident=True,
     ),
-    # With more time, or another start: the fair baselines, and transfer on their terms.
+    # More epochs, or another start: fair baselines, and transfer under the same conditions.
     "student_converged": Row("Student, 3x epochs", epoch_factor=3),
     "student_longest": Row("Student, 6x epochs", epoch_factor=6),
     "stat_converged": Row("SAT+TAT, 3x epochs", THIRDS, epoch_factor=3),
@@ -109,7 +109,7 @@ ROWS = {
     "stat_staged": Row("SAT+TAT after Student", THIRDS, start="student"),
     "student_from_teacher": Row("Student from the teacher's weights", start="teacher"),
     "stat_from_teacher": Row("SAT+TAT from the teacher's weights", THIRDS, start="teacher"),
-    # Without ImageNet's features, which is what the pretrained rows share with their teacher.
+    # Without ImageNet features, which the pretrained rows share with their teacher.
     "student_scratch": Row("Student from scratch, 3x epochs", start=SCRATCH, epoch_factor=3),
     "stat_scratch": Row("SAT+TAT from scratch, 3x epochs", THIRDS, start=SCRATCH, epoch_factor=3),
     # How the 12x16 frame meets the network's strides.
@@ -118,7 +118,7 @@ ROWS = {
     "stat_stem": Row("SAT+TAT, 12x16, small stem", THIRDS, size="lr", small_stem=True),
     "student_half": Row("Student, enlarged to half of HR", size="half"),
     "stat_half": Row("SAT+TAT, enlarged to half of HR", THIRDS, size="half"),
-    # The same as "student" and "stat" where the setting has no student size of its own.
+    # The same as "student" and "stat" if the configuration has no student size.
     "student_full": Row("Student, enlarged to HR", size="hr"),
     "stat_full": Row("SAT+TAT, enlarged to HR", THIRDS, size="hr"),
     # Two streams (Table 4).
@@ -137,9 +137,8 @@ ROWS = {
 
 
 def staged(rows: Mapping[str, Row]) -> dict[str, Row]:
-    """The rows with stage two as in the paper: it goes on from the single model. So a transfer row
-    that has no start of its own starts from the trained plain student of the same input, size and
-    stem."""
+    """The rows with the paper's stage two, which continues from the single model: a transfer row
+    without a ``start`` starts from the trained plain student of the same input, size and stem."""
 
     def kind(row: Row) -> tuple:
         return row.input, row.size, row.small_stem

@@ -1,5 +1,5 @@
-"""A run is one row under one setting with one seed: its recipe, its loss in every epoch, and a name
-that changes with all that its result depends on."""
+"""A **run** is one row with one configuration and one seed. It has a recipe, a loss per epoch, and
+a name that changes with everything that its result depends on."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .settings import TRAINING, ExperimentConfig
 FROM_SCRATCH = {"rate": 1e-3, "backbone_rate": None, "batchnorm": "train", "start": "random"}
 
 
-# Fields that once had other names. The name of a run is made of the first ones, so that a network
-# that was trained then is found.
+# Fields that were renamed. The name of a run uses the first names, so that networks trained before
+# the change are still found.
 FIRST_NAMES = {
     "block_weights": "inner",
     "epoch_factor": "length",
@@ -31,8 +31,8 @@ FIRST_NAMES = {
 
 
 def recipe_of(row: Row, config: ExperimentConfig) -> Recipe:
-    """The setting's recipe with the row's own number of epochs; from random weights, without what
-    a pretrained backbone needs."""
+    """The configuration's recipe with the row's number of epochs. Rows from random weights do not
+    use the values meant for a pretrained backbone."""
     recipe = config.recipe
     if row.start == SCRATCH and config.pretrained:
         recipe = replace(recipe, **FROM_SCRATCH)
@@ -46,12 +46,12 @@ def recipe_of(row: Row, config: ExperimentConfig) -> Recipe:
 
 
 def student_size(config: ExperimentConfig) -> tuple[int, int]:
-    """What LR frames are enlarged to, at most the teacher's size."""
+    """The size to which LR frames are enlarged, at most the teacher's size."""
     return min(config.student_size or config.frames.hr_size, config.frames.hr_size)
 
 
 def power_of(row: Row, config: ExperimentConfig) -> int:
-    """p of Equation 1: the row's, or as the setting reads the paper."""
+    """p of Equation 1, from the row or from the configuration."""
     return row.power or config.choices.power
 
 
@@ -83,20 +83,20 @@ def run_name(
     unlabelled: str | None = None,
     live_teacher: bool = False,
 ) -> str:
-    """The row's name and a fingerprint of all that its weights depend on, its teacher included.
+    """The row's name and a fingerprint of everything that its weights depend on (teacher too).
 
     Args:
-        rows: the row and those that it starts from, by name.
+        rows: the row and the rows that it starts from, by name.
         clips, unlabelled: fingerprints of the data sets.
     """
     made, first, chain = asdict(config), rows[name], rows[name].chain(rows)
-    made.pop("staged")  # the rows' starts say it
+    made.pop("staged")  # the rows' ``start`` holds it
     made["frames"] = config.frames.hr_side() if first.input == "hr" else config.frames.as_dict()
-    # Labels kept back change nothing for these.
+    # The number of labelled clips changes nothing for these rows.
     if all(row.input == "hr" or not row.labelled for row in chain):
         made.pop("labelled")
         made.pop("student_epochs")
-    # None and the teacher's size, or a larger one, are the same training.
+    # None, the teacher's size and any larger size give the same training.
     made["student_size"] = student_size(config)
     if first.input == "hr":
         made.pop("student_size")
@@ -114,7 +114,7 @@ def run_name(
 
 
 def result_name(config: ExperimentConfig) -> str:
-    """The file of a run's result: it changes with the choices that change only how it is tested."""
+    """The file name of a run's result; it also changes with choices that affect only the test."""
     changed = _keyed(config.choices.non_default())
     return f"result{'-' + fingerprint(changed) if changed else ''}.json"
 

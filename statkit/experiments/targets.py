@@ -1,11 +1,11 @@
-"""What the fixed teacher says, computed live or once and kept.
+"""Outputs of the fixed teacher, computed once and cached on disk.
 
-Both give, for a draw, the teacher's attention maps and TAM outputs, which is all that Equations 2
-and 3 ask of it. A mirrored map is not the map of the mirrored frame, so each view is computed.
+For each batch, the teacher gives its attention maps and TAM outputs: Equations 2 and 3 need
+nothing else. A mirrored map is not the map of the mirrored frame, so each view is computed.
 
-Targets are kept in a folder ``targets/KEY`` of the cache: ``features.npy`` and ``map1.npy`` to
-``map4.npy``, half precision, read where they lie (memory-mapped), so that an epoch needs the memory
-of its batch, whatever the number of clips. KEY changes with all that they are made of.
+The folder ``targets/KEY`` of the cache holds the targets: ``features.npy`` and ``map1.npy`` to
+``map4.npy``, half precision, memory-mapped, so an epoch needs the memory of one batch, whatever
+the number of clips. KEY changes with everything that the targets depend on.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex, fixed_frames
 from statkit.teacher import LiveTeacher, Target
 
-# Raised with every change of the code that gives a teacher other targets: its networks, Equation 1,
-# the views, the frames drawn, or how targets are pooled and kept.
+# Increase VERSION when a code change changes the targets: the networks, Equation 1, the views, the
+# sampled frames, or how targets are pooled and stored.
 VERSION = 1
 
 
 class CachedTeacher:
-    """Has looked once at all that a draw can show of its clips, every stored frame in every view
-    or a fixed look a view, and remembers, also in later processes.
+    """Teacher outputs for every frame and view that a batch can contain (or for one fixed set of
+    frames per view), computed once and cached on disk.
 
-    Keeps half-precision unit maps, pooled to the student's map sizes, and the frame features, from
-    which the teacher's TAM answers for any K frames. For 2-D networks. A computation that was
-    killed goes on where it was; a second process that wants the same targets waits for the first.
+    The cache holds half-precision unit maps, pooled to the student's map sizes, and the frame
+    features, from which the teacher's TAM computes its output for any K frames. For 2-D networks.
+    A killed computation continues where it stopped; a second process waits for the first.
 
     Args:
-        teacher: whose targets to keep.
-        store: the frames that its source shows.
-        clips: int64, the clips to look at; a draw may ask for no others.
-        views: how many rows of the view table.
-        fixed: whether looks are (:class:`statkit.recipes.Recipe`); a draw must have been made so.
+        teacher: the teacher that computes the targets.
+        store: the frames that the teacher's source reads.
+        clips: int64, the clips with targets; a batch may contain no other clips.
+        views: number of rows of the view table.
+        fixed: whether frame sampling is fixed (:class:`statkit.recipes.Recipe`), in batches too.
         map_sizes: ``(h, w)`` of the student's four maps.
-        progress: whether to show a bar.
+        progress: whether to show a progress bar.
 
     Raises:
-        ValueError: a 3-D teacher, no room on the disk, or, when called, frames of another look.
+        ValueError: a 3-D teacher, too little disk space, or, when called, other fixed frames.
     """
 
     def __init__(
@@ -108,8 +108,8 @@ class CachedTeacher:
         work.rename(self.folder)
 
     def _frames(self, length: int, view: int, clip: int) -> np.ndarray:
-        """int64 ``[n, K, 1]``: the frames of a clip to be looked at in a view, K at a time, as the
-        network takes them; which it takes together does not matter for a frame's map and feature.
+        """int64 ``[n, K, 1]``: the frames of a clip in a view, in groups of K, the network's input.
+        The grouping does not change the map and the feature of a frame.
         """
         segments = self.teacher.network.segments
         if self.fixed:
@@ -118,7 +118,7 @@ class CachedTeacher:
         return frames.reshape(-1, segments, 1)
 
     def _places(self, draw: BatchIndex) -> np.ndarray:
-        """Where among a clip's kept frames the drawn ones are, for each interval."""
+        """Positions of the batch's frames among a clip's cached frames, for each interval."""
         if not self.fixed:
             return draw.frames[..., 0]
         segments = draw.frames.shape[1]
@@ -129,7 +129,7 @@ class CachedTeacher:
         return np.arange(segments)[None]
 
     def gather(self, draw: BatchIndex) -> list[Tensor]:
-        """float16: features and four maps of a draw, in this machine's memory."""
+        """float16: features and four maps of a batch, in host memory."""
         at = draw.views[:, None], self.row[draw.clips][:, None], self._places(draw)
         return [host_tensor(kept[at], self.teacher.device) for kept in (self.features, *self.maps)]
 
@@ -148,7 +148,7 @@ def _look(
     teacher: LiveTeacher, chunk: np.ndarray, groups: np.ndarray, shapes: list
 ) -> list[np.ndarray]:
     """float16 features ``[n, T, C]`` and four unit maps ``[n, T, h, w]`` of n (view, clip); groups
-    int64 ``[n, groups, K, 1]`` says in which frames, shapes are ``[T, ...]`` of each."""
+    int64 ``[n, groups, K, 1]`` are the frames, shapes are ``[T, ...]`` of each array."""
     network, length = teacher.network, shapes[0][0]
     view, clip = (np.repeat(column, groups.shape[1]) for column in chunk.T)
     draw = BatchIndex(clip, groups.reshape(-1, *groups.shape[2:]), view)
@@ -164,7 +164,7 @@ def _look(
 
 
 def _read_arrays(folder: Path, shapes: dict) -> list[np.ndarray]:
-    """Memory-mapped; ValueError where a file is cut short or has another shape."""
+    """Open memory-mapped arrays; ValueError if a file is incomplete or has another shape."""
     arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in shapes]
     if [array.shape for array in arrays] != list(shapes.values()):
         raise ValueError("a file has another shape")
@@ -172,8 +172,8 @@ def _read_arrays(folder: Path, shapes: dict) -> list[np.ndarray]:
 
 
 def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memmap]:
-    """The arrays of a computation under way, new or as a killed one left them, and how many
-    (view, clip) are done."""
+    """The arrays of an unfinished computation, new or left by a killed process, and the number of
+    (view, clip) that are done."""
     files = [work / f"{name}.npy" for name in shapes]
     done = work / "done.npy"
     if not done.is_file():
