@@ -1,4 +1,4 @@
-"""``python -m statkit.cli``, which is also how a launcher of several processes starts it."""
+"""``python -m statkit.cli``; launchers of several processes also use this entry point."""
 
 import sys
 

@@ -32,8 +32,8 @@ LEDGERS = {"generated clips": "demo.csv", "real clips": "ucf101_8.csv"}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; 0 if all went well, 1 with one line on stderr for what a user, a disk or a
-    network did, 2 with a traceback for a fault of ours, 130 on Ctrl-C."""
+    """Entry point; 0 if all went well, 1 with one line on stderr for an error of the user,
+    a disk or a network, 2 with a traceback for a fault of statkit, 130 on Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     codecs.register_error("statkit", _nearest)
     for stream in (sys.stdout, sys.stderr):
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _nearest(error: UnicodeEncodeError) -> tuple[str, int]:
-    """Letters that a terminal cannot show: the nearest that it can, or their number."""
+    """Replace characters that a terminal cannot show: by the nearest one, or by their code."""
     letters = error.object[error.start : error.end]
     plain = unicodedata.normalize("NFKD", letters.translate({0x2212: "-", 0xD7: "x"}))
     kept = [c if c.isascii() else f"\\u{ord(c):04x}" for c in plain if not unicodedata.combining(c)]
@@ -81,7 +81,7 @@ def prepare(options) -> None:
 
 
 def _keep_frames(options) -> None:
-    """The frames of generated clips, or of a folder as it is, in the cache."""
+    """Store the frames of generated clips, or of an unprepared folder, in the cache."""
     from statkit.data.stored import store_frames
     from statkit.experiments.settings import default_config
 
@@ -190,7 +190,7 @@ def tables(options) -> None:
         file = options.out / f"table_{name}{f'_{options.preset}' if preset else ''}.csv"
         with _executor(options) as executor:
             how = _how(options)
-            if executor and options.dask in (None, "local"):  # a cluster's workers know their own
+            if executor and options.dask in (None, "local"):  # cluster workers have their own
                 how["threads"] = max(1, cores() // max(1, options.workers))
             for new in run_jobs(jobs, dataset, executor, **how):
                 results += new
@@ -231,7 +231,7 @@ def _table_figure(table, results, rows, dataset, file: Path) -> None:
 
 @contextmanager
 def _executor(options) -> Iterator[Executor | None]:
-    """Where the jobs of a grid run: here, in processes of this machine, or on a Dask cluster."""
+    """The executor of a grid: none, processes of this machine, or a Dask cluster."""
     if options.dask:
         with dask_executor(options.dask, options.workers) as (executor, width):
             print(f"Dask: {width} workers", flush=True)
@@ -313,14 +313,14 @@ def _experiments(options) -> list:
 
 
 def _how(options) -> dict:
-    """What an experiment takes besides its setting."""
+    """The arguments of an experiment other than its configuration."""
     names = "live_teacher", "micro_batch", "device"
     given = {name: getattr(options, name) for name in names}
     return {"unlabelled": _unlabelled(options), **given}
 
 
 def _plan(options, jobs, dataset) -> None:
-    """Print what the jobs take."""
+    """Print the cost of the jobs."""
     from statkit.experiments.plan import plan_runs
 
     print(f"{plan_runs(jobs, dataset, **_how(options)).text()}\n")
@@ -349,13 +349,13 @@ def _unlabelled(options):
 
 
 def _say(line: str) -> None:
-    """Once, however many processes train together."""
+    """Print a line once, also if several processes train together."""
     if is_main():
         print(line, flush=True)
 
 
 def _setting(options, dataset):
-    """The preset's or the data set's default setting with what the options change."""
+    """The configuration of the preset or the data set, changed by the options."""
     from statkit.backbones import find_weights
     from statkit.experiments.presets import starting_config, with_frames_for_network
     from statkit.experiments.settings import PARTS
@@ -367,7 +367,7 @@ def _setting(options, dataset):
     config = _with_given(options, config)
     parts = {name: _with_given(options, getattr(config, name)) for name in PARTS}
     config = replace(config, **parts)
-    if not options.plan:  # refused now, not after the frames are read
+    if not options.plan:  # raise the error before the frames are read
         find_weights(config.backbone, config.pretrained)
     if options.frames_per_clip is None and options.consecutive is None:
         config = with_frames_for_network(config, dataset)
@@ -381,7 +381,7 @@ def _preset(options):
 
 
 def _rows(options) -> tuple[str, ...]:
-    """The rows asked for, the preset's, or the first of Table 3."""
+    """The requested rows, the preset's rows, or the first rows of Table 3."""
     from statkit.experiments.rows import TABLE_3
 
     preset = _preset(options)
@@ -389,7 +389,7 @@ def _rows(options) -> tuple[str, ...]:
 
 
 def _with_given(options, part):
-    """A part of a setting with those of its fields that were given on the command line."""
+    """A part of a configuration with the fields that the command line gives."""
     given = {name: vars(options).get(name) for name in parameters_of(type(part))}
     return replace(part, **{n: v for n, v in given.items() if v not in (None, "all")})
 
@@ -412,8 +412,8 @@ def _report(results, options) -> None:
 
 
 def _parser(word: str) -> Parser:
-    """Knows all commands by name, and the options of the one that ``word`` names: these take
-    seconds to import."""
+    """A parser with all commands by name, but only the options of the command ``word``: the
+    imports for options take seconds."""
     parser = Parser(
         prog="statkit",
         description="Extreme low-resolution activity recognition with attention transfer.",

@@ -1,4 +1,4 @@
-"""What the commands of the command line take, and how their values are read."""
+"""Options of the commands, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS = {int: "N", float: "X", SIZE: SIZE, str: "WORD"}
 
 
 class Parser(argparse.ArgumentParser):
-    """An error is one line."""
+    """An argument parser that prints an error as one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; {self.prog} --help has all options\n")
@@ -50,7 +50,7 @@ def add_fields(group, defaults: dict[str, object], skip: Sequence[str] = ()) -> 
     """A flag for each declared field of a dataclass.
 
     Args:
-        defaults: words -> an instance with the defaults that hold then; the first needs no words.
+        defaults: words -> an instance with the defaults for that case; the first has no words.
         skip: fields without a flag.
     """
     first = next(iter(defaults.values()))
@@ -71,7 +71,7 @@ def _frames(text: str) -> int | str:
 
 
 def path(text: str) -> Path:
-    """A file or folder as people type it: with "~" or without, relative to where it was typed."""
+    """The path of a file or folder, with or without "~", relative to the current folder."""
     return Path(text).expanduser().absolute()
 
 
@@ -136,7 +136,7 @@ def _add_data(sub: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 
 
 def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: bool = False) -> None:
-    """Of train; of evaluate, with a ``probe``; of tables, with a ``grid``."""
+    """Add the options of train; of evaluate if ``probe``; of tables if ``grid``."""
     from statkit.experiments.grid import TABLES
     from statkit.experiments.presets import PRESETS
     from statkit.experiments.rows import ROWS, TABLE_3

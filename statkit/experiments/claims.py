@@ -33,8 +33,8 @@ class Claim:
         labelled: labelled clips per class of the runs; all clips have labels when None.
         table: key of the table that holds the runs.
         unit: of the difference.
-        truth: whether the test needs clips of which actor and action are known.
-        reason: why the kit cannot test the claim, and what would.
+        truth: whether the test needs clips with known actor and action.
+        reason: why the kit cannot test the claim, and which test could.
     """
 
     words: str
@@ -54,7 +54,7 @@ class Claim:
         """The claim's difference, from the runs of its table.
 
         Raises:
-            ValueError: the runs do not hold the rows; :class:`NotReached`, they are too short.
+            ValueError: the runs lack the rows; :class:`NotReached`, the runs are too short.
         """
         return TESTS[self.test](self, [run for run in runs if run.table == self.table])
 
@@ -70,7 +70,7 @@ def _difference(claim: Claim, runs: Runs) -> Estimate:
 
 
 def _from_random_weights(claim: Claim, runs: Runs) -> Estimate:
-    """Rows have variants from scratch where the others start from pretrained weights."""
+    """Use the variants from scratch if the other rows start from pretrained weights."""
     scratch = "_scratch" if any(run.config.get("pretrained") for run in runs) else ""
     return gain(runs, claim.row + scratch, claim.baseline + scratch)
 
@@ -108,13 +108,13 @@ def _equal_time(claim: Claim, runs: Runs, *, with_teacher: bool = False) -> Esti
     times = [least[name] for name in lengths]
     if spent > times[-1]:
         raise NotReached(f"it takes {spent:.0f} s, the longest plain student {times[-1]:.0f} s")
-    # Before its shortest length, np.interp gives the plain student what it reaches there.
+    # Below the shortest length, np.interp returns the plain student's value at that length.
     plain = {key: np.interp(spent, times, [of[name][key] for name in lengths]) for key in both}
     return estimate([of[claim.row][key] - float(plain[key]) for key in sorted(both)])
 
 
 def _finds_action(claim: Claim, runs: Runs) -> Estimate:
-    """Temporal attention inside the true action, minus what equal weights have there."""
+    """Temporal attention inside the true action, minus the share of equal weights."""
     known = [run for run in runs if run.row == claim.row and run.in_action is not None]
     shares = {run.seed: 100 * (run.in_action - run.in_action_blind) for run in known}
     if not shares:
@@ -123,7 +123,7 @@ def _finds_action(claim: Claim, runs: Runs) -> Estimate:
 
 
 def _at_teacher_size(claim: Claim, runs: Runs) -> Estimate:
-    """Rows have variants at the teacher's size where the students' own size is smaller."""
+    """Use the variants at the teacher's size if the students' own size is smaller."""
     smaller = any(run.config.get("student_size") for run in runs)
     rows = [claim.row, claim.baseline]
     return gain(runs, *(rows if smaller else [row.removesuffix("_full") for row in rows]))

@@ -28,7 +28,7 @@ class Experiment(RowNetworks):
         unlabelled: clips for the unlabelled stage (Section 3.3.1); the training clips when None.
         live_teacher: compute the teacher's exact outputs for every batch, instead of caching the
             outputs in half precision.
-        fresh: use only networks trained on this machine; otherwise a network that ships with the
+        fresh: ignore shipped networks (use the cache, or train); otherwise a network from the
             kit (:mod:`statkit.shipped`) is used if it has the name of the run.
         micro_batch: see :func:`statkit.training.train_transfer`.
         device: see :func:`statkit.runtime.device.pick_device`.

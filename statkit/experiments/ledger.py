@@ -1,4 +1,4 @@
-"""``CLAIMS.md``: each claim of ``claims.csv`` with what the runs say, and the tables behind it."""
+"""``CLAIMS.md``: each claim of ``claims.csv`` with its result from the runs, and the tables."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ HEADING = Path(__file__).with_name("claims.md").read_text("utf-8")
 
 
 def verdict(found: Estimate, holds: str = "reproduced", level: float | None = None) -> str:
-    """What the 95 % interval of a difference says, in words.
+    """The verdict for the 95 % interval of a difference, in words.
 
     Args:
-        holds: the word where the interval lies above 0: "reproduced" for a claim of the paper,
+        holds: the word if the interval lies above 0: "reproduced" for a claim of the paper,
             "supported" for another.
         level: the p-value to judge by, such as an adjusted one; that of the interval when None.
     """
@@ -65,7 +65,7 @@ def _claims(runs: Runs) -> list[list[str]]:
 
 
 def _evidence(claim: Claim, runs: Runs) -> Estimate | str:
-    """The measured difference, or why there is none."""
+    """The measured difference, or the reason why there is none."""
     if not claim.test:
         return claim.reason
     if claim.truth and all(run.on_actor is None for run in runs):
@@ -86,7 +86,7 @@ def _difference(claim: Claim, found: Estimate) -> str:
 
 
 def _count(rows: list[list[str]]) -> str:
-    """What was tested, and how many verdicts stand."""
+    """The number of tests and of verdicts."""
     tested = [row for row in rows[1:] if row[-1]]
     plain, strict = (
         sum(row[place].startswith(("reproduced", "supported")) for row in tested)
@@ -114,7 +114,7 @@ def _tables(name: str, runs: Runs) -> str:
 
 
 def _made(runs: Runs) -> str:
-    """What made the numbers: backbones, seeds, splits, devices."""
+    """The origin of the numbers: backbones, seeds, splits, devices."""
 
     def all_of(name: str, word: str) -> str:
         return word.join(map(str, sorted({getattr(run, name) for run in runs})))

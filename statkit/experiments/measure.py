@@ -61,7 +61,7 @@ def measure(experiment: RowNetworks, row: str, runs: Sequence[dict]) -> Result:
 
 
 def probe(experiment: RowNetworks, side: str) -> Result:
-    """A linear classifier on the frozen pretrained backbone: a lower bound for training.
+    """A linear classifier on the frozen pretrained backbone; training should exceed its result.
 
     Args:
         side: "hr" or "lr", the input frames.

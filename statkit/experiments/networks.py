@@ -47,7 +47,7 @@ from .targets import CachedTeacher
 
 
 class RowNetworks:
-    """The trained network of each row of one experiment, on demand: cached, shipped, or trained now.
+    """The trained network of each row of an experiment, on demand: cached, shipped or trained now.
     Arguments as in :class:`statkit.experiments.Experiment`.
     """
 
@@ -218,7 +218,7 @@ class RowNetworks:
         return not (self.live_teacher or network.temporal or too_many)
 
     def map_sizes(self, row: str) -> list[tuple[int, int]]:
-        """Height and width of the student's four maps, or of the teacher's four maps if the student's
+        """Height and width of the student's four maps, or of the teacher's maps if the student's
         maps are upsampled (without the time axis of a 3-D network)."""
         frames = MODELS[self.config.backbone].frames_per_segment
         upsampled = self.config.choices.sizes == "upsample"

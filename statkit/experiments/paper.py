@@ -1,4 +1,4 @@
-"""The paper's own numbers, to stand beside ours. They are on UCF101 and HMDB51 whole; only the
+"""The paper's own numbers, for comparison with ours. They use all of UCF101 and HMDB51; only the
 order of rows can be compared with runs on other data."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TABLE_4 = {"student": ("student",), "stat": ("two_stream_stat", "two_stream_stat
 
 
 def paper_column(backbone: str) -> str:
-    """Which of Table 3's two columns a network's results stand beside: 2-D or 3-D."""
+    """The column of Table 3 to compare a network with: 2-D or 3-D."""
     return "r2plus1d_18" if "r2plus1d" in backbone else "resnet34"
 
 
@@ -29,8 +29,8 @@ def paper_numbers(table: str, backbone: str = "resnet34") -> dict[tuple[str, str
     """prec@1 in per cent by row and resolution; the resolution is "" where a table has only one.
 
     Args:
-        table: "1" to "4"; there are none of another.
-        backbone: of Table 3's two columns; the other tables have one each.
+        table: "1" to "4"; other tables have no numbers.
+        backbone: selects one of Table 3's two columns; other tables have one column.
     """
     found = {}
     with NUMBERS.open(newline="", encoding="utf-8") as file:

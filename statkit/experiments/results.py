@@ -1,4 +1,4 @@
-"""Results files and what they add up to: means, 95 % intervals over seeds, paired differences."""
+"""Results files and their statistics: means, 95 % intervals over seeds, paired differences."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from statkit.shipped import SHIPPED
 
 @dataclass(frozen=True)
 class Result:
-    """What one run came to: one line of a results file.
+    """The result of one run: one line of a results file.
 
     prec1 and prec5 in per cent, seconds of training; on_actor is the last block's score
-    (:func:`statkit.evaluation.attention_on_actor`), in_action a share, both empty where the truth
+    (:func:`statkit.evaluation.attention_on_actor`), in_action a share, both empty if the truth
     is not known; neighbours is :attr:`statkit.analysis.embedding.Separation.nearest` of the test
-    clips; fingerprint is that of the stored frames; table, the paper's table that the run is for;
-    labelled, clips per class with a label (all when empty); parameters, all of the setting and the
-    row as JSON.
+    clips; fingerprint is that of the stored frames; table, the paper's table of the run;
+    labelled, labelled clips per class (all when empty); parameters, the whole configuration and
+    the row as JSON.
     """
 
     row: str
@@ -68,7 +68,7 @@ class Estimate(NamedTuple):
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and 95 % interval of independent runs."""
-    from scipy.special import stdtrit  # scipy.stats, which has it too, takes half a second more
+    from scipy.special import stdtrit  # importing scipy.stats takes half a second more
 
     values = np.asarray(values, float)
     if len(values) < 2:
@@ -127,7 +127,7 @@ def gain(results: Sequence[Result], row: str, baseline: str, what: str = "prec1"
 
 
 def write_results(path: Path, results: Iterable[Result]) -> Path:
-    """Write a CSV file with one line a run."""
+    """Write a CSV file with one line per run."""
 
     def write(target: Path) -> None:
         with target.open("w", newline="", encoding="utf-8") as file:
@@ -157,8 +157,8 @@ def read_results(path: Path) -> list[Result]:
 
 
 def comparable(runs: Iterable[Result]) -> list[Result]:
-    """Runs of one data set whose students saw frames of one size: of each table, those at the
-    teacher's size where it has any; the others were made before that was the default."""
+    """Runs of one data set whose students saw frames of one size: of each table, the runs at the
+    teacher's size if there are any; the other runs precede that default."""
     runs = list(runs)
     own = [run.config.get("student_size") for run in runs]
     full = {run.table for run, size in zip(runs, own, strict=True) if size is None}
@@ -166,7 +166,7 @@ def comparable(runs: Iterable[Result]) -> list[Result]:
 
 
 def published_runs(dataset: str, table: str) -> list[Result]:
-    """The committed runs of a table on the data set of this name; none if there are none."""
+    """The committed runs of a table on the data set of this name; may be empty."""
     return [
         run
         for file in sorted(SHIPPED.glob("*.csv"))

@@ -1,5 +1,5 @@
-"""All that a run depends on besides its row, its seed and the clips; and how the points that the
-paper leaves open are read."""
+"""The configuration of a run (all but its row, its seed and the clips), and our choices for the
+points that the paper leaves open."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from statkit.runtime.parameters import SIZE, ParameterError, check_fields, decla
 
 @dataclass(frozen=True)
 class PaperChoices:
-    """What the paper leaves open. The first choice of each is ours. The mean over channels is the
-    same as the sum after Equation 2's normalisation, and shown in the paper's figures."""
+    """Points that the paper leaves open. The first choice of each is ours. After Equation 2's
+    normalisation the mean over channels equals the sum; the paper's figures show the mean."""
 
     channels: str = declared(
         "sum", "Equation 1: how a map combines the channels", choices=REDUCTIONS
@@ -65,23 +65,23 @@ class PaperChoices:
         check_fields(self)
 
     def non_default(self, names: Iterable[str] | None = None) -> dict[str, object]:
-        """The fields that are not ours, of these names or of all."""
+        """The fields, of these names or of all, that differ from our choices."""
         read, ours = asdict(self), asdict(PaperChoices())
         return {name: read[name] for name in names or read if read[name] != ours[name]}
 
 
-# Choices that change only how weights are tested, and those that the weights depend on: without a
-# teacher, on "tam" alone.
+# TESTING: choices that affect only the test. TRAINING: choices that the weights depend on; without
+# a teacher, the weights depend only on "tam".
 TESTING = ("flow_weight", "flips", "offsets")
 TRAINING = tuple(one.name for one in fields(PaperChoices) if one.name not in TESTING)
 
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """All that a run depends on besides its row, its seed and the clips.
+    """The **configuration**: all that a run depends on except its row, its seed and the clips.
 
-    ``student_size`` is never larger than the teacher's size. Which clips have labels the seed
-    decides; the teacher gets all labels, and the unlabelled stage sees all clips without labels.
+    ``student_size`` is never larger than the teacher's size. The seed decides which clips have
+    labels; the teacher gets all labels, and the unlabelled stage sees all clips without labels.
 
     Attributes:
         frames: how stored frames are made, see :class:`statkit.data.frames.FrameSettings`.
@@ -116,7 +116,7 @@ class ExperimentConfig:
         check_fields(self)
 
 
-# The parts of a setting whose fields can be changed by name.
+# The parts of a configuration whose fields can be changed by name.
 PARTS = {"choices": PaperChoices, "recipe": Recipe, "frames": FrameSettings}
 
 # Students see frames enlarged to the teacher's size. At half of it a training takes less than half
@@ -140,7 +140,7 @@ def default_config(
     """The demo network for generated clips, a fine-tuned ImageNet ResNet-18 for real ones.
 
     Args:
-        epochs: passes over the training clips; the setting's own when None or 0.
+        epochs: passes over the training clips; None or 0: the configuration's number.
         overrides: changes by name, see :func:`change`.
     """
     config = DEMO if dataset.generated else REAL
@@ -150,7 +150,7 @@ def default_config(
 
 
 def change(config: ExperimentConfig, changes: Iterable[str]) -> ExperimentConfig:
-    """A setting with fields of its choices, its recipe or its frames changed by name.
+    """A configuration with fields of its choices, its recipe or its frames changed by name.
 
     Args:
         changes: such as "tat_targets=softmax", "batchnorm=partial" or "blur=0".

@@ -45,7 +45,7 @@ def lines_of(
     """Runs gathered into lines, in the order of ``rows`` and of resolutions from coarse to fine.
 
     Args:
-        table, backbone: whose numbers of the paper to set beside ours.
+        table, backbone: select the paper's numbers to compare with ours.
     """
     results, numbers = list(results), paper_numbers(table, backbone)
     lines = []
@@ -77,12 +77,12 @@ def _place(result: Result) -> tuple[str, int | None]:
 
 
 def _order(place: tuple[str, int | None]) -> tuple[int, float]:
-    """From coarse to fine, from few labels to all."""
+    """Sort key: from coarse to fine, from few labels to all."""
     height, width = place[0].split("x")
     return int(height) * int(width), place[1] or float("inf")
 
 
-# The signs that mean something to LaTeX, as the sign itself.
+# Escapes for the characters that are special in LaTeX.
 TEX = str.maketrans(
     {sign: "\\" + sign for sign in "%&_#${}"}
     | {"±": r"$\pm$", "×": r"$\times$", "\\": r"\textbackslash{}"}
@@ -103,7 +103,7 @@ def in_markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def plain_markdown(text: str) -> str:
-    """A name as Markdown that shows it as it is."""
+    """Escape a name for Markdown."""
     return " ".join(re.sub(r"([\\`*_$|<\[])", r"\\\1", text).split())
 
 
@@ -121,7 +121,7 @@ def latex(lines: Sequence[Line], caption: str) -> str:
 
 
 def _rows(lines: Sequence[Line]) -> list[list[str]]:
-    """Head and cells, without the columns that no line has anything for."""
+    """Head and cells, without empty columns."""
     columns = [[head, *map(cell, lines)] for head, cell in CELLS.items()]
     kept = [column for place, column in enumerate(columns) if place < 3 or any(column[1:])]
     return [list(row) for row in zip(*kept, strict=True)]

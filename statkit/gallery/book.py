@@ -1,5 +1,6 @@
-"""The executed notebooks as a small static book: a page a lesson, and a first page that leads from
-the paper's figures and tables to pictures and lessons. No kernel, no widgets, pictures inside."""
+"""The executed notebooks as a small static book: a page per lesson, and a first page with links
+from the paper's figures and tables to pictures and lessons. No kernel, no widgets; pictures are
+inside the pages."""
 
 from __future__ import annotations
 
@@ -68,7 +69,7 @@ def lesson_html(notebook: NotebookNode) -> str:
         for output in cell.get("outputs", []):
             _describe_picture(output)
     options = Config(
-        CoalesceStreamsPreprocessor={"enabled": True},  # of a progress bar, its last state
+        CoalesceStreamsPreprocessor={"enabled": True},  # show only the last state of a progress bar
         TagRemovePreprocessor={"enabled": True, "remove_cell_tags": ["guard"]},
     )
     exporter = HTMLExporter(template_name="basic", config=options)
@@ -81,7 +82,7 @@ def lesson_html(notebook: NotebookNode) -> str:
 
 
 def _describe_picture(output: NotebookNode) -> None:
-    """nbconvert drops a picture's description; an ``img`` of our own keeps it."""
+    """Write an ``img`` with the picture's description, which nbconvert drops."""
     picture = output.get("data", {}).get("image/png")
     if not picture:
         return
@@ -128,7 +129,7 @@ def _row(made: dict, titles: dict[str, str]) -> str:
 
 
 def _order(made: dict) -> tuple[int, str]:
-    """As in the paper; figures that ``captions.toml`` does not name come last."""
+    """Sort key: the order of the paper; figures that ``captions.toml`` does not name come last."""
     places = {name: place for place, name in enumerate(CAPTIONS)}
     return places.get(made["figure"], len(places)), made["figure"]
 

@@ -1,5 +1,5 @@
-"""The parameters of the lessons: kind, range and meaning of each, declared once. From here come the
-check of ``statkit figures -p``, the check at the start of each notebook, and the message."""
+"""The parameters of the lessons: kind, range and meaning of each, declared once. The check of
+``statkit figures -p``, the check at the start of each notebook, and the messages use them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ PARAMETERS: Mapping[str, Parameter] = {
 
 
 def declaration(name: str, kind: str) -> Parameter:
-    """What a notebook's parameter may be.
+    """The permitted values of a notebook's parameter.
 
     Args:
         kind: as annotated in the notebook, "int" or "str"; a lesson's ``clip`` is a number in most
@@ -74,11 +74,11 @@ def declaration(name: str, kind: str) -> Parameter:
 
 
 def checked(name: str, kind: str, value: Any) -> Any:
-    """A notebook's parameter as its notebook takes it: a text is read, and a number stands for
-    itself where a text is asked for.
+    """Convert a parameter to its notebook's kind: a text is parsed, and a number becomes text if
+    the kind is text.
 
     Raises:
-        ParameterError: it is not of the kind, or out of the range; the message has both.
+        ParameterError: wrong kind, or out of range; the message names kind and range.
     """
     parameter = declaration(name, kind)
     as_text = parameter.kind in (str, PATH, SEEDS) and type(value) is int
@@ -91,12 +91,12 @@ def checked(name: str, kind: str, value: Any) -> Any:
 
 
 def check_parameters(namespace: MutableMapping[str, Any], **choices: Sequence) -> None:
-    """The check of a notebook's parameters, before anything trains; errors of the user become one
-    line from here on.
+    """Check a notebook's parameters before any training; from then on the notebook shows errors of
+    the user as one line.
 
     Args:
-        namespace: the notebook's ``globals()``; its annotations say which names are parameters.
-        choices: what a parameter may be, where only the clips tell.
+        namespace: the notebook's ``globals()``; its annotations mark the parameters.
+        choices: permitted values of parameters that depend on the clips.
 
     Raises:
         ParameterError: the first parameter that is not of its kind, or out of its range.

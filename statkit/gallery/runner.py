@@ -1,4 +1,4 @@
-"""Notebooks run headless with papermill, each drawing its own figures."""
+"""Run notebooks headless with papermill; each notebook draws its own figures."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from .save import NOTEBOOK
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MOST_WORKERS = 4  # each holds a kernel with its clips and networks, about 1.5 GB
-SHORT = 40  # letters of a folder in which a kernel's socket can lie
-DEMO_SETS = ("demo", "demo-small")  # data sets by name; every other is a path
-TIMEOUT = 3600  # seconds a cell may take
+SHORT = 40  # longest path, in characters, of a folder for a kernel's socket
+DEMO_SETS = ("demo", "demo-small")  # data sets with names; all others are paths
+TIMEOUT = 3600  # seconds per cell
 
 
 class NotebookError(StatkitError):
-    """A notebook that was not run, or did not end well; the message says which and why."""
+    """A notebook did not run, or failed; the message names the notebook and the reason."""
 
 
 def notebook_parameters(notebook: Path) -> dict[str, str]:
     """Names in the notebook's tagged cell, each with its kind as annotated.
 
     Raises:
-        NotebookError: it is no whole notebook.
+        NotebookError: the file is not a complete notebook.
     """
     import papermill
 
@@ -64,14 +64,14 @@ def run_notebooks(
 ) -> None:
     """Run notebooks headless with papermill; executed copies go to ``figures/notebooks``.
 
-    A parameter, as a value or as typed, goes to those notebooks that have it; a path is relative
-    to the current folder. ``defaults`` are parameters that all of them may lack. Every control is
-    moved to its ends on the way. The first notebook that trains runs alone, on all cores: the
-    others want its networks. These run side by side, each with its share of the cores.
+    A parameter, as a value or as text, goes to the notebooks that have it; a path is relative
+    to the current folder. ``defaults`` are parameters that every notebook may lack. The run moves
+    every control to its ends. The first notebook that trains runs alone, on all cores: the other
+    notebooks need its networks. The others run in parallel, each with its share of the cores.
 
     Raises:
-        NotebookError: a parameter that none of them has (before anything runs), a cell that
-            failed, or a control whose drawing failed; the others are run to their end first.
+        NotebookError: no notebook has a parameter (before anything runs), a cell failed, or the
+            drawing of a control failed; the other notebooks finish first.
     """
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
     jobs = _jobs(known, figures, parameters or {}, defaults or {})
@@ -118,8 +118,8 @@ def sweep_notebooks(
 
 
 def _jobs(known: dict[Path, dict], figures: Path, given: dict, defaults: dict) -> list[Job]:
-    """A job a notebook, with those parameters that it has, checked; NotebookError if none has one
-    of those given."""
+    """A job per notebook, with its checked parameters; NotebookError if no notebook has one of the
+    given parameters."""
     every = sorted({name for names in known.values() for name in names})
     unknown = sorted(set(given) - set(every))
     if unknown:
@@ -135,7 +135,7 @@ def _jobs(known: dict[Path, dict], figures: Path, given: dict, defaults: dict) -
 
 
 def _for(notebook: Path, name: str, kind: str, value):
-    """A parameter checked; a path as its notebook takes it, which runs in its own folder."""
+    """A checked parameter; a path becomes relative to the folder of the notebook."""
     value = checked(name, kind, value)
     if declaration(name, kind).kind != PATH or value.partition(":")[0] in ("", *DEMO_SETS):
         return value
@@ -143,7 +143,7 @@ def _for(notebook: Path, name: str, kind: str, value):
 
 
 def _from_there(folder: Path, start: Path) -> str:
-    """The way from one folder to another, which says nothing of the machine."""
+    """The relative path between two folders, without details of the machine."""
     try:
         return Path(os.path.relpath(folder.resolve(), start.resolve())).as_posix()
     except ValueError:  # on another drive
@@ -151,7 +151,7 @@ def _from_there(folder: Path, start: Path) -> str:
 
 
 class PrefixedStream:
-    """A file that puts a notebook's number before each line: several speak at a time."""
+    """A file that puts a notebook's number before each line: several notebooks print at once."""
 
     def __init__(self, notebook: Path, file: TextIO):
         self.start, self.file = f"{notebook.name[:2]} | ", file
@@ -166,7 +166,7 @@ class PrefixedStream:
 
 @dataclass(frozen=True)
 class Job:
-    """One notebook, where its executed copy goes, and the parameters it is given."""
+    """One notebook, the path of its executed copy, and its parameters."""
 
     notebook: Path
     output: Path
@@ -186,8 +186,8 @@ def _run_on(pool: Executor, jobs: Sequence[Job], threads: int) -> Iterable[str]:
 
 
 def _problem(error: Exception) -> str:
-    """One line where the cell showed one, else all of the traceback."""
-    if len(getattr(error, "traceback", ())) == 1:  # papermill's, of an error that is the user's
+    """One line if the cell showed one, else the whole traceback."""
+    if len(getattr(error, "traceback", ())) == 1:  # papermill's error for an error of the user
         return re.sub(r"\x1b\[[\d;]*m", "", error.traceback[0])
     return in_one_line(error) or str(error).strip() or type(error).__name__
 
@@ -219,7 +219,7 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
                 stderr_file=PrefixedStream(job.notebook, sys.stderr),
                 config=Config({"KernelManager": local}),
             )
-    finally:  # a notebook that failed is looked at, too
+    finally:  # also for a notebook that failed
         if job.output.is_file():
             kept = without_widgets(nbformat.read(job.output, as_version=4))
             save_text(job.output, nbformat.writes(kept))
@@ -227,15 +227,15 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
 
 
 def _short_folder() -> str | None:
-    """A folder for sockets, whose paths may have some hundred letters at most, which a job
-    scheduler's ``TMPDIR`` alone can have."""
+    """A folder for sockets. A socket's path may have about a hundred characters; the ``TMPDIR``
+    of a job scheduler can be that long."""
     usual = tempfile.gettempdir()
     return "/tmp" if len(usual) > SHORT and os.access("/tmp", os.W_OK) else None
 
 
 def without_widgets(notebook: NotebookNode) -> NotebookNode:
-    """A copy of an executed notebook without the state of its widgets, which only a kernel can
-    move, and without this machine's paths: the pictures stay, and of the controls what they said.
+    """A copy of an executed notebook without widget state, which needs a kernel, and without this
+    machine's paths: the pictures stay, and the text of the controls stays.
     """
     kept = deepcopy(notebook)
     kept.metadata.pop("widgets", None)
@@ -248,7 +248,7 @@ def without_widgets(notebook: NotebookNode) -> NotebookNode:
 
 
 def callback_errors(notebook) -> list[str]:
-    """What went wrong inside widget callbacks: papermill itself looks at cells only."""
+    """Errors inside widget callbacks: papermill itself checks cells only."""
     found = []
     widgets = notebook.metadata.get("widgets", {})
     state = widgets.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})

@@ -1,4 +1,4 @@
-"""Where figures end up, with all that is needed to draw them again."""
+"""Save figures with everything that is needed to draw them again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from statkit.runtime.cache import save_text, write_atomically
 from statkit.widgets import Explorer
 
 PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "decord", "av")
-NOTEBOOK = "JPY_SESSION_NAME"  # where Jupyter tells a kernel its notebook; the runner does too
+NOTEBOOK = "JPY_SESSION_NAME"  # Jupyter and the runner set it to the notebook's path
 
 
 def save_figure(
@@ -34,12 +34,12 @@ def save_figure(
     """Write ``name`` .png, .pdf, .npz (the arrays it shows) and .json (how it was made).
 
     Args:
-        figure: from a ``draw_`` function; or an Explorer, whose picture is saved as its controls
-            now stand.
-        parameters: the values it was drawn with: a reader who sets the controls to them gets it.
-            Those of an Explorer's controls are added.
-        dataset: the clips it shows; its sidecar says so where they are generated.
-        caption: which figure of the paper it is and what to look for; for the book's first page.
+        figure: from a ``draw_`` function; or an Explorer, saved with the current state of its
+            controls.
+        parameters: the values of the figure: with these values the controls show it again. The
+            values of an Explorer's controls are added.
+        dataset: the clips of the figure; the sidecar marks generated clips.
+        caption: the figure's number in the paper and its point, for the book's first page.
 
     Returns:
         The path of the PNG file.
@@ -72,7 +72,7 @@ def save_figure(
 
 
 def versions() -> dict[str, str]:
-    """statkit, Python, the platform and the packages that decide numbers."""
+    """statkit, Python, the platform and the packages that affect numbers."""
     found = {"statkit": __version__, "python": platform.python_version()}
     found["platform"] = platform.platform()
     for package in PACKAGES:

@@ -21,9 +21,9 @@ LEFT_OUT = ("## Exercises", "## Quiz", "**Exercise")
 
 
 def slide_type(cell: NotebookNode) -> str:
-    """Where a cell goes: a tag ``slide``, ``subslide``, ``fragment``, ``notes`` or ``skip`` says
-    so; otherwise a heading begins a slide, a cell with a picture a slide below it, and code
-    without a picture is left out."""
+    """The slide type of a cell: its tag ``slide``, ``subslide``, ``fragment``, ``notes`` or
+    ``skip``; otherwise a heading starts a slide, a cell with a picture starts a slide below it,
+    and code without a picture is skipped."""
     tags = cell.metadata.get("tags", [])
     asked = [t for t in tags if t in ("slide", "subslide", "fragment", "notes", "skip")]
     if asked:
@@ -37,7 +37,7 @@ def slide_type(cell: NotebookNode) -> str:
 
 
 def write_slides(notebook: Path, folder: Path) -> Path:
-    """One HTML file. It loads reveal.js from the network, all else is inside."""
+    """One HTML file. It loads reveal.js from the network and contains everything else."""
     book = without_widgets(nbformat.read(notebook, as_version=4))
     for cell in book.cells:
         cell.metadata["slideshow"] = {"slide_type": slide_type(cell)}
