@@ -1,4 +1,4 @@
-"""Where and when a network looks: the spatial attention map (Equation 1) and the temporal
+"""Where and when a network attends: the spatial attention map (Equation 1) and the temporal
 attention module (Figure 3)."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ REDUCTIONS = ("sum", "mean", "max")
 
 
 def spatial_attention(block_output: Tensor, p: float = 1, *, reduction: str = "sum") -> Tensor:
-    """Equation 1: ``F(x, y) = sum_i |O(x, y, i)|^p``, the map of where a block responds.
+    """Equation 1: ``F(x, y) = sum_i |O(x, y, i)|^p``, a map of how strongly a block responds.
 
     Args:
         block_output: ``[N, C, H, W]``, or ``[N, C, T, H, W]`` of a 3-D network.
@@ -23,7 +23,7 @@ def spatial_attention(block_output: Tensor, p: float = 1, *, reduction: str = "s
         float32 ``[N, H, W]`` or ``[N, T, H, W]``, not negative.
 
     Raises:
-        ValueError: another number of axes, or an unknown reduction.
+        ValueError: the number of axes is not 4 or 5, or an unknown reduction.
     """
     if block_output.ndim not in (4, 5):
         raise ValueError(
@@ -32,7 +32,7 @@ def spatial_attention(block_output: Tensor, p: float = 1, *, reduction: str = "s
         )
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction {reduction!r} is not one of {REDUCTIONS}")
-    # float32 whatever the network runs in: half precision overflows for p = 2.
+    # Always float32: half precision overflows for p = 2.
     magnitude = block_output if block_output.dtype == torch.float64 else block_output.float()
     magnitude = magnitude.abs()
     if p != 1:
@@ -41,8 +41,8 @@ def spatial_attention(block_output: Tensor, p: float = 1, *, reduction: str = "s
 
 
 class TAMOutput(NamedTuple):
-    """weights ``[B, K]`` sum to 1; fc1 ``[B, hidden]`` and fc2 ``[B, K]`` are the outputs of the
-    two fully-connected layers, which Equation 3 compares: before the ReLU, before the softmax."""
+    """weights ``[B, K]`` sum to 1; fc1 ``[B, hidden]`` (before the ReLU) and fc2 ``[B, K]``
+    (before the softmax) are the two fully-connected layers' outputs. Equation 3 compares them."""
 
     weights: Tensor
     fc1: Tensor
@@ -50,17 +50,17 @@ class TAMOutput(NamedTuple):
 
 
 class TemporalAttention(nn.Module):
-    """The temporal attention module (Figure 3): how much each of the K intervals counts.
+    """The temporal attention module (Figure 3): one weight for each of the K intervals.
 
     All K features are stacked into one vector -> FC ``hidden`` -> ReLU -> FC K -> softmax. K is
     fixed by the second layer.
 
     Args:
-        features: channels C of an interval's feature.
+        features: number C of channels of the feature of an interval.
         segments: K.
         hidden: width of the first layer, 64 in the paper.
-        shared: not the paper's: one scorer C -> ``hidden`` -> 1 for every interval alike. It cannot
-            tell which interval it sees, nor compare two; ``fc1`` is then ``[B, K * hidden]``.
+        shared: not in the paper: one scorer C -> ``hidden`` -> 1 for all intervals. It ignores
+            the interval number and cannot compare intervals; ``fc1`` is then ``[B, K * hidden]``.
     """
 
     def __init__(self, features: int, segments: int, hidden: int = 64, *, shared: bool = False):

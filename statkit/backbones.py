@@ -1,5 +1,5 @@
-"""The backbones (paper, Section 4.2): ResNets, R(2+1)D, the demo's small ones, and where their
-pretrained weights come from."""
+"""The backbones (paper, Section 4.2): ResNets, R(2+1)D, the small demo networks, and the
+sources of their pretrained weights."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from statkit.runtime.cache import read_cached
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a backbone, and how the paper feeds it.
+    """How to build a backbone, and which input the paper gives it.
 
     ``build(weights)`` returns a torchvision-like network with ``layer1`` to ``layer4``;
-    ``weights`` are torchvision's, and ``wants`` says which file there is where it has none.
+    ``weights`` are torchvision's; where it has none, ``wants`` names a file that others publish.
     """
 
     build: Callable[..., nn.Module]
@@ -50,13 +50,13 @@ class Architecture:
 
 
 def find_weights(name: str, pretrained: bool | str | Path) -> Any:
-    """Where a backbone's pretrained weights are: a file, torchvision's, or None.
+    """Find the pretrained weights of a backbone: a file, torchvision's weights, or None.
 
     Args:
         pretrained: as in :func:`statkit.models.build_model`.
 
     Raises:
-        StatkitError: there are none of this name, or no such file.
+        StatkitError: no weights of this name exist, or the file does not exist.
     """
     found: Any = pretrained
     if pretrained is True:
@@ -76,10 +76,10 @@ def find_weights(name: str, pretrained: bool | str | Path) -> Any:
     return found or None
 
 
-NESTED = ("state_dict", "model_state_dict", "model")  # where checkpoints keep the weights
+NESTED = ("state_dict", "model_state_dict", "model")  # keys of the weights in checkpoints
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.")
 _SCALAR = np.float64(0).__reduce__()[0]
-_NUMPY: list[Any] = [  # numbers that training scripts keep beside the weights
+_NUMPY: list[Any] = [  # numbers that training scripts store beside the weights
     np.dtype,
     _SCALAR,
     (_SCALAR, "numpy.core.multiarray.scalar"),
@@ -95,7 +95,7 @@ def _load_backbone(backbone: nn.Module, path: str | Path) -> None:
     except RuntimeError as error:
         first = " ".join(str(error).splitlines()[1:2]).strip()
         raise StatkitError(f"{path} does not fit this backbone: {first}") from error
-    # Files of older PyTorch lack the batch counters, which nothing here reads.
+    # Files of older PyTorch versions lack the batch counters; no code here reads these counters.
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]
     wrong = [key for key in [*missing, *extra] if not key.startswith("fc.")]
     if wrong:
@@ -105,7 +105,7 @@ def _load_backbone(backbone: nn.Module, path: str | Path) -> None:
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """A state dict, as it is or inside a checkpoint, without the prefixes that wrappers add."""
+    """A state dict, alone or inside a checkpoint, without the prefixes that wrappers add."""
     if not path.is_file():
         raise StatkitError(f"no weights at {path}")
     try:
@@ -130,10 +130,10 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def download_weights(architecture: Architecture) -> dict[str, torch.Tensor]:
-    """torchvision's weights; a broken file of an earlier download is set aside.
+    """torchvision's weights; a broken file of an earlier download is renamed first.
 
     Raises:
-        StatkitError: they cannot be downloaded.
+        StatkitError: the weights cannot be downloaded.
     """
     url = architecture.weights.url
     file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
@@ -148,9 +148,9 @@ def download_weights(architecture: Architecture) -> dict[str, torch.Tensor]:
 
 
 class _DemoBackbone(nn.Module):
-    """A ResNet with one basic block a stage and 16 to 128 channels, for a laptop's CPU.
+    """A ResNet with one basic block per stage and 16 to 128 channels, for a laptop's CPU.
 
-    The last stage keeps its size (stride 16 in all), so that small frames leave a map to look at.
+    The last stage keeps its size (total stride 16), so that maps of small frames are not 1x1.
     """
 
     def __init__(self, weights: object = None, width: int = 16):
@@ -170,7 +170,7 @@ class _DemoBackbone(nn.Module):
 
 
 class _DemoR2Plus1D(nn.Module):
-    """The same in three dimensions: R(2+1)D with one basic block per stage.
+    """The demo network in three dimensions: R(2+1)D with one basic block per stage.
 
     As in torchvision's R(2+1)D, stages two to four halve the time axis; the last stage keeps its
     height and width.
@@ -202,8 +202,8 @@ class _DemoR2Plus1D(nn.Module):
 
 
 def _r2plus1d_34(weights: object = None) -> nn.Module:
-    """R(2+1)D with ResNet-34's block counts, which torchvision does not name; widths and epsilon
-    where the published weights, of Facebook's VMZ, differ from torchvision's R(2+1)D-18."""
+    """R(2+1)D with ResNet-34's block counts, which torchvision lacks. Some widths and epsilon
+    follow the published weights (Facebook's VMZ) and differ from torchvision's R(2+1)D-18."""
     network = video_resnet.VideoResNet(
         video_resnet.BasicBlock,
         [video_resnet.Conv2Plus1D] * 4,

@@ -1,5 +1,5 @@
-"""The errors that a user, a disk, a network or a neighbour can cause, as one line. Every other
-exception is a fault of the kit and shows its traceback."""
+"""Errors that a user, a disk, a network or another program can cause are shown as one line. Every
+other exception is a fault of the kit and shows its traceback."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MEMORY = (
 
 
 class StatkitError(ValueError):
-    """Its message names what came in and what to do. The command line and notebooks print it as
-    one line."""
+    """The message names the input and what to do. The command line and notebooks print this
+    error as one line."""
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints in place of a traceback."""
+        """The text that IPython prints instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 def in_one_line(error: BaseException) -> str | None:
-    """What to tell the user of an error; None for a fault of the kit."""
+    """The message that the user sees for an error; None for a fault of the kit."""
     if isinstance(error, StatkitError | FloatingPointError):
         return str(error)
     if isinstance(error, OSError):
@@ -50,8 +50,8 @@ def _of_system(error: OSError) -> str:
 
 
 def one_line_in_notebooks() -> None:
-    """Let this notebook show the errors of :func:`in_one_line` as one line; outside a notebook,
-    nothing."""
+    """Let this notebook show the errors of :func:`in_one_line` as one line; do nothing outside a
+    notebook."""
     from IPython import get_ipython
 
     shell = get_ipython()

@@ -1,4 +1,4 @@
-"""How well a network does, and how well it looks: prec@k, attention on the actor, attention in the
+"""Scores of a network: prec@k (prec@1 is top-1 accuracy), attention on the actor, attention in the
 action."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .sampling import BatchIndex, eval_batches, segment_indices
 
 
 def precision_at_k(logits: Tensor, labels: Tensor, k: Sequence[int] = (1, 5)) -> tuple[float, ...]:
-    """Share of clips, in per cent, whose label is among the k highest logits; one number a k.
+    """Share of clips, in per cent, whose label is among the k highest logits; one number per k.
 
     Args:
         logits: ``[N, classes]``. labels: int64 ``[N]``. A k above the number of classes counts all.
@@ -32,15 +32,15 @@ def precision_at_k(logits: Tensor, labels: Tensor, k: Sequence[int] = (1, 5)) ->
 
 
 def attention_on_actor(maps: Tensor, masks: Tensor) -> Tensor:
-    """How much more than its share of the frame the actor gets of the attention.
+    """Mean attention on the actor, relative to the mean attention in the whole frame.
 
     Args:
         maps: ``[N, h, w]``, not negative.
         masks: bool ``[N, H, W]``, the actor's pixels.
 
     Returns:
-        float32 ``[N]``: mean attention on the actor over mean attention in the frame. 1 is blind,
-        more is better; NaN where there is no actor or no attention.
+        float32 ``[N]``: mean attention on the actor over mean attention in the frame. 1 means
+        uniform attention, more is better; NaN where there is no actor or no attention.
     """
     cover = F.interpolate(masks[:, None].float(), size=maps.shape[-2:], mode="area")[:, 0]
     on_actor = (maps * cover).sum((1, 2)) / cover.sum((1, 2))
@@ -52,7 +52,7 @@ def attention_in_action(weights: Tensor, positions: Tensor, intervals: Tensor) -
 
     Args:
         weights: ``[B, K]``, summing to 1.
-        positions: ``[B, K]``, frame numbers. intervals: ``[B, 2]``, first and one past the last.
+        positions: ``[B, K]``, frame numbers. intervals: ``[B, 2]``, first frame and last frame + 1.
     """
     inside = (positions >= intervals[:, :1]) & (positions < intervals[:, 1:])
     return (weights * inside).sum(1)
@@ -60,13 +60,13 @@ def attention_in_action(weights: Tensor, positions: Tensor, intervals: Tensor) -
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one network does on some clips; attention scores only where the truth is known.
+    """The results of one network on some clips; attention scores exist only for a known truth.
 
     prec1, prec5 in per cent; logits ``[N, classes]``; features ``[N, K, C]``; embedding ``[N, C]``;
     weights ``[N, K]``;
-    on_actor: a number a block, see :func:`attention_on_actor`; in_action: a share from 0 to 1, and
-    in_action_blind the share that equal weights would have; actor_scores ``[4, N*K]``, the score of
-    every block on every frame, whose means over the frames are on_actor.
+    on_actor: a number per block, see :func:`attention_on_actor`; in_action: a share from 0 to 1;
+    in_action_blind: the share for equal weights; actor_scores ``[4, N*K]``: scores of every block
+    on every frame; their means over the frames are on_actor.
     """
 
     prec1: float
@@ -85,7 +85,7 @@ class Evaluation:
 def forward_eval(
     network: STATNet, source: Source, draw: BatchIndex, *, precision: str = "auto"
 ) -> NetOutput:
-    """The network's output for one draw, in evaluation mode."""
+    """The network's output for one batch, in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
     with autocast(device, precision, temporal=network.temporal):
@@ -94,12 +94,12 @@ def forward_eval(
 
 @dataclass(frozen=True)
 class Prediction:
-    """One network looking at one clip (Figure 5).
+    """The output of one network for one clip (Figure 5).
 
-    frames float32 ``[K, H, W, 3]`` in 0..1, what it sees; maps, four arrays ``[K, h, w]``,
-    Equation 1 of each block; weights ``[K]``, its temporal attention; answer and probability, the
-    class it names and how sure it is; inside, bool ``[K]``, which intervals lie in the true action;
-    probabilities float32 ``[classes]``, of every class.
+    frames float32 ``[K, H, W, 3]`` in 0..1, the network's input; maps, four arrays ``[K, h, w]``,
+    Equation 1 of each block; weights ``[K]``, the temporal attention; answer and probability, the
+    most probable class and its probability; inside, bool ``[K]``, which intervals lie in the true
+    action; probabilities float32 ``[classes]``, of every class.
     """
 
     frames: np.ndarray
@@ -114,12 +114,12 @@ class Prediction:
 def predict_frames(
     network: STATNet, frames: np.ndarray, size: tuple[int, int], classes: Sequence[str]
 ) -> Prediction:
-    """Show a network the centre frames of a clip's intervals; 2-D networks only.
+    """Apply a network to the centre frames of a clip's intervals; 2-D networks only.
 
     Args:
-        frames: uint8 ``[T, h, w, 3]``, the clip as this network's side sees it (HR or LR).
-        size: the network's input size, which they are brought to.
-        classes: names of its outputs.
+        frames: uint8 ``[T, h, w, 3]``, the HR or LR frames of the clip.
+        size: the network's input size; the frames are resized to it.
+        classes: names of the network's outputs.
     """
     source, lengths = Source(frames[None], size), np.array([len(frames)])
     draw = next(eval_batches(np.array([0]), lengths, network.segments, 1, batch_size=1))
@@ -138,7 +138,7 @@ def predict_frames(
 
 
 def predict_stored(network: STATNet, source: Source, store: FrameStore, clip: int) -> Prediction:
-    """Show a network one stored clip, see :func:`predict_frames`; with the true action if known."""
+    """Apply a network to one stored clip, see :func:`predict_frames`; adds the true action."""
     length, truth = store.lengths[clip], store.dataset.truth
     frames, classes = source.frames[clip, :length], store.dataset.classes
     look = predict_frames(network, frames, source.size, classes)
@@ -162,9 +162,9 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate on interval centres, whole frames, one view.
 
-    With ``flips`` the answers are averaged with those to the mirrored clip; with several
-    ``offsets``, over as many places in each interval. Features, embedding, weights and attention
-    scores are always those of the centres.
+    With ``flips``, the logits are averaged over the clip and the mirrored clip; with several
+    ``offsets``, over that number of places in each interval. Features, embedding, weights and
+    attention scores always come from the centres.
     """
     truth = store.dataset.truth
     logits, features, embeddings, weights = [], [], [], []
@@ -224,7 +224,7 @@ def _answers(network, source, store, clips, precision, place, view, batch_size) 
 
 
 def actor_masks(store: FrameStore, draw: BatchIndex) -> Tensor:
-    """bool ``[B*K, H, W]``: the actor in each drawn frame, in view 0 at the clip's own size."""
+    """bool ``[B*K, H, W]``: the actor in each frame of the batch, in view 0, at the clip's size."""
     positions = store.positions[draw.clips[:, None], draw.frames[..., 0]]
     truth = store.dataset.truth
     assert truth is not None
@@ -233,14 +233,14 @@ def actor_masks(store: FrameStore, draw: BatchIndex) -> Tensor:
 
 
 def fit_probe(features: Tensor, labels: np.ndarray, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Logistic regression on frozen features, each standardised first.
+    """Fit a logistic regression to frozen features; each feature is standardised first.
 
     Args:
-        features: float32 ``[N, C]``. labels: ``[N]``, every class from 0 on at least once.
+        features: float32 ``[N, C]``. labels: ``[N]``; each class, from 0 on, occurs at least once.
 
     Returns:
-        Weight ``[classes, C]`` and bias ``[classes]`` of the linear layer that does the same on
-        features as they are.
+        Weight ``[classes, C]`` and bias ``[classes]`` of the equivalent linear layer on features
+        that are not standardised.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -250,7 +250,7 @@ def fit_probe(features: Tensor, labels: np.ndarray, *, seed: int = 0) -> tuple[T
     weight, bias = (
         torch.from_numpy(values).float() for values in (classifier.coef_, classifier.intercept_)
     )
-    if len(weight) == 1:  # scikit-learn keeps one row for two classes
+    if len(weight) == 1:  # scikit-learn gives one row for two classes
         weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
     weight = weight / spread
     return weight, bias - weight @ mean
@@ -274,11 +274,11 @@ def start_as_probe(
     seed: int = 0,
     keep_tam: bool = False,
 ) -> None:
-    """Set the head, in place, so that the network answers as a linear probe on its embedding.
+    """Set the head, in place, so that the network equals a linear probe on its embedding.
 
-    The TAM's second layer becomes 0, hence equal weights, hence the mean feature, unless the TAM is
-    to be kept as it has learnt. Fine-tuning from here moves the features less than from a random
-    head (Kumar et al., 2022).
+    The TAM's second layer becomes 0: the weights are equal and the embedding is the mean feature.
+    ``keep_tam`` leaves the TAM unchanged. Fine-tuning from this start moves the features less than
+    fine-tuning from a random head (Kumar et al., 2022).
     """
     if not keep_tam:
         with torch.no_grad():
@@ -294,6 +294,6 @@ def start_as_probe(
 def best_answers(
     probabilities: np.ndarray, classes: Sequence[str], count: int = 5
 ) -> list[tuple[str, float]]:
-    """The ``count`` most probable classes, the surest first, each with its probability."""
+    """The ``count`` most probable classes, the most probable first, each with its probability."""
     order = np.argsort(-probabilities, kind="stable")[:count]
     return [(classes[label], float(probabilities[label])) for label in order]

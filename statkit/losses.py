@@ -1,6 +1,6 @@
-"""The three losses: spatial (Equation 2), temporal (Equation 3), and their sum (Equation 4); beside
-them Hinton's distillation of the answers, as a baseline, and weights
-by how confident the teacher is."""
+"""The three losses: spatial (Equation 2), temporal (Equation 3), and their sum (Equation 4); also
+Hinton's distillation of the logits, as a baseline, and weights that
+follow the teacher's confidence."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ def sat_loss(
     sample as a vector (over T*H*W for a 3-D network), averaged over the batch.
 
     Args:
-        student_maps, teacher_maps: one ``[N, H, W]`` or ``[N, T, H, W]`` a block.
-        weights: w_i; equal and summing to 1 when None.
+        student_maps, teacher_maps: one ``[N, H, W]`` or ``[N, T, H, W]`` per block.
+        weights: w_i; when None, equal weights that sum to 1.
         distance: "norm" (the formula), "sum" (of squares), or "mean" (of squares, over all
             elements: about 1e-4, so that a weight of 1/3 does nothing).
         sample_weights: ``[N]``, a factor for each sample's distance before the average over the
             batch; see :func:`confidence_weights`. 1 for all when None.
-        time: of maps with a time axis, "whole" (one vector over T*H*W), "step" (a vector a time
-            step, their distances averaged) or "mean" (the mean map over time).
-        sizes: where sizes differ, "pool" (the larger axis is area-pooled to the smaller, on either
-            side) or "upsample" (the student's map is brought to the teacher's size, linearly).
+        time: for maps with a time axis: "whole" (one vector over T*H*W), "step" (one vector per
+            time step; the distances are averaged) or "mean" (the mean map over time).
+        sizes: where sizes differ: "pool" (area-pool the larger axis to the smaller one, for student
+            or teacher) or "upsample" (resize the student's map to the teacher's size, linearly).
 
     Returns:
         float32 scalar. No gradient flows to the teacher.
 
     Raises:
-        ValueError: the two sides do not pair up, or an unknown distance, time or sizes.
+        ValueError: the maps do not form pairs, or an unknown distance, time or sizes.
     """
     if time not in TIMES or sizes not in SIZES:
         raise ValueError(f"time is one of {TIMES}, sizes of {SIZES}: got {time!r}, {sizes!r}")
@@ -83,7 +83,7 @@ def tat_loss(
 
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
-    """Distillation of the answers (Hinton et al., 2015), a baseline that the paper does not have:
+    """Distillation of the logits (Hinton et al., 2015), a baseline that is not in the paper:
     ``T^2 KL(softmax(teacher / T) || softmax(student / T))``, averaged over the batch ``[B, C]``."""
     student = F.log_softmax(student_logits.float() / temperature, dim=1)
     teacher = F.log_softmax(teacher_logits.detach().float() / temperature, dim=1)
@@ -92,8 +92,8 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
 
 
 class ConfidenceWeights(NamedTuple):
-    """How far the teacher is to be followed: clips ``[B]`` in 0..1, frames ``[B*K]`` in 0..K; None
-    for all alike."""
+    """Weights of the distance to the teacher: clips ``[B]`` in 0..1, frames ``[B*K]`` in 0..K;
+    None for equal weights."""
 
     clips: Tensor | None
     frames: Tensor | None
@@ -102,12 +102,12 @@ class ConfidenceWeights(NamedTuple):
 def confidence_weights(
     teacher_logits: Tensor, teacher_weights: Tensor, labels: Tensor | None = None
 ) -> ConfidenceWeights:
-    """Confidence weighting, from first principles.
+    """**Confidence weights**: the distance to a confident teacher gets a larger weight.
 
-    A clip is trusted by the probability that the teacher gives its label; without a label, its
-    likeliest class. Within a clip, a frame is trusted by K times its temporal weight a_k: the
-    teacher's answer hangs on frame k by a_k, and so did the gradient that shaped the map there. A
-    map of a frame that the teacher disregards was never taught.
+    The weight of a clip is the teacher's probability of its label; without a label, of its most
+    probable class. The weight of a frame is the clip's weight times K times the frame's temporal
+    weight a_k: both the teacher's logits and the gradient that trained the map of frame k scale
+    with a_k. Frames with a small a_k hardly trained the teacher's maps.
 
     Args:
         teacher_logits: ``[B, classes]``. teacher_weights: ``[B, K]``. labels: int64 ``[B]``.
@@ -132,7 +132,7 @@ class LossParts:
     kd: Tensor
 
     def values(self) -> dict[str, float]:
-        """All of them as plain numbers, for a progress bar."""
+        """All the losses as plain numbers, for a progress bar."""
         return {name: getattr(self, name).detach().item() for name in PARTS}
 
 
@@ -144,10 +144,10 @@ class STATLoss:
         ce, sat, tat: the overall weights, 1/3 each in the paper's best fixed setting.
         sat_blocks: weights of the four blocks in Equation 2 (equal when None).
         tat_layers: weights of the two layers in Equation 3 (equal when None).
-        tat_targets: "paper" compares both outputs before the softmax, "softmax" fc1 and
-            the weights.
+        tat_targets: "paper" compares fc1 and fc2 (before the softmax); "softmax" compares
+            fc1 and the weights.
         distance, time, sizes: as in :func:`sat_loss`.
-        label_smoothing: of the cross-entropy, 0 in the paper.
+        label_smoothing: smoothing in the cross-entropy, 0 in the paper.
         kd: weight of :func:`kd_loss`, 0 in the paper.
         confident: whether SAT and TAT are weighted by :func:`confidence_weights`; not in the paper.
     """
@@ -180,9 +180,9 @@ class STATLoss:
 
         Args:
             student: has ``.logits`` [B, classes], ``.attention_maps`` and ``.tam``.
-            labels: int64 ``[B]``; None only where ``ce`` is 0 (unlabelled video, Section 3.3.1).
-            teacher: has ``.attention_maps``, ``.tam`` and ``.logits``; None only where all but
-                ``ce`` are 0.
+            labels: int64 ``[B]``; None only if ``ce`` is 0 (unlabelled video, Section 3.3.1).
+            teacher: has ``.attention_maps``, ``.tam`` and ``.logits``; None only if all weights
+                except ``ce`` are 0.
         """
         zero = student.logits.new_zeros((), dtype=torch.float32)
         ce = sat = tat = kd = zero
@@ -217,7 +217,7 @@ class STATLoss:
         if self.kd:
             kd = kd_loss(student.logits, teacher.logits)
         total = zero
-        # A part without weight is reported but stays out of the graph.
+        # A part with weight 0 is reported but is not in the graph.
         for weight, part in ((self.ce, ce), (self.sat, sat), (self.tat, tat), (self.kd, kd)):
             if weight:
                 total = total + weight * part

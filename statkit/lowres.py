@@ -1,7 +1,7 @@
-"""The low-resolution camera: what a sensor of 12x16 pixels would have recorded (Section 4.1).
+"""The low-resolution camera: the picture that a sensor of 12x16 pixels would record (Section 4.1).
 
-Each step of the camera is linear along each axis, so the whole lens and sensor are two small
-matrices, one for the rows and one for the columns.
+Each step of the camera is linear along each axis, so two small matrices describe the lens and the
+sensor: one for the rows and one for the columns.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def to_low_res(
 def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """uint8 ``[T, H, W, 3]`` -> ``[T, h, w, 3]``: area average to shrink, bilinear to enlarge.
 
-    Nothing is cropped and nothing degraded; this brings HR frames to the network's size.
+    The function does not crop or degrade; it resizes HR frames to the network's input size.
     """
     _check(frames)
     height, width = frames.shape[1:3]
@@ -75,10 +75,10 @@ def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def variance_kept(frames: np.ndarray, size: tuple[int, int]) -> tuple[float, float]:
-    """How much of a clip an area average to ``size`` leaves, as shares of variance from 0 to 1.
+    """The shares of a clip's variance, from 0 to 1, that an area average to ``size`` preserves.
 
-    The variance between the HR pixels is that between the LR pixels plus that inside them, so the
-    first part can be named a share. Of white noise, the share kept is the share of pixels.
+    The variance of the HR pixels is the variance between LR pixels plus the variance inside them.
+    The share is the first part. For white noise, it equals the ratio of the numbers of pixels.
 
     Args:
         frames: uint8 ``[T, H, W, 3]``, cropped to the aspect ratio of ``size``.
@@ -105,10 +105,10 @@ def centre_crop(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _camera_matrix(source: int, target: int, blur: float) -> np.ndarray:
-    """float32 ``[target, source]``: each row the weights with which one sensor pixel gathers light.
+    """float32 ``[target, source]``: each row holds the weights of one sensor pixel.
 
-    Row i averages the source interval [i, i + 1) * source / target, with a share of the pixels cut
-    by its ends; the point spread is applied before, the border pixels repeated outwards.
+    Row i averages the source interval [i, i + 1) * source / target, with partial weights for
+    pixels at its ends; the point spread is applied first, with the border pixels repeated.
     """
     scale = source / target
     if scale < 1:
@@ -136,8 +136,8 @@ def _bilinear_matrix(source: int, target: int) -> np.ndarray:
 
 
 class _Camera(NamedTuple):
-    """One axis of the camera, ``weights [target, source]`` float32, without its zeros: sensor
-    pixel i sees the source pixels from ``first[i]`` to before ``end[i]`` alone."""
+    """One axis of the camera, ``weights [target, source]`` float32. Only the weights of sensor
+    pixel i from ``first[i]`` up to, not including, ``end[i]`` are not zero."""
 
     weights: np.ndarray
     first: tuple[int, ...]
@@ -146,8 +146,8 @@ class _Camera(NamedTuple):
     def gather(self, light: np.ndarray) -> np.ndarray:
         """float32 ``weights [target, source] @ light [source, n]``."""
         out = np.empty((len(self.weights), light.shape[1]), np.float32)
-        # A product a row: fewer operations than one with all the zeros, and nothing that a BLAS
-        # would spread over threads, so that the same bytes come out whatever their number.
+        # One product per row: fewer operations than with all the zeros, and nothing that a BLAS
+        # would spread over threads, so the bytes do not depend on the number of threads.
         for row, first, end, place in zip(self.weights, self.first, self.end, out, strict=True):
             np.dot(row[first:end], light[first:end], out=place)
         return out
@@ -166,7 +166,7 @@ def _project(frames: np.ndarray, size: tuple[int, int], blur: float) -> np.ndarr
     count, height, width, _ = frames.shape
     rows, columns = _camera(height, size[0], blur), _camera(width, size[1], blur)
     light = np.empty((width, count, size[0], 3), np.float32)
-    for number, frame in enumerate(frames):  # one by one: each then stays in the processor's cache
+    for number, frame in enumerate(frames):  # one by one, so that a frame fits in the cache
         seen = rows.gather(frame.reshape(height, width * 3).astype(np.float32))
         light[:, number] = seen.reshape(size[0], width, 3).swapaxes(0, 1)
     light = columns.gather(light.reshape(width, -1)).reshape(size[1], count, size[0], 3)
@@ -174,8 +174,8 @@ def _project(frames: np.ndarray, size: tuple[int, int], blur: float) -> np.ndarr
 
 
 def _area_average(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """All frames as one tall picture: the borders between them fall on borders of sensor pixels."""
-    import cv2  # a fifth of a second, which most who import this module do not need
+    """Average all frames as one tall picture; each frame border is a border of sensor pixels."""
+    import cv2  # takes 0.2 s, and most users of this module do not need it
 
     count, height, width, _ = frames.shape
     tall = np.ascontiguousarray(frames).reshape(count * height, width, 3)

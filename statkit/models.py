@@ -20,13 +20,13 @@ BATCHNORM = ("train", "partial", "all")  # layers that train: all, the first, no
 
 
 class NetOutput(NamedTuple):
-    """All that a network says of a batch of B clips, K intervals each.
+    """All outputs of a network for a batch of B clips, K intervals each.
 
     Attributes:
         logits: ``[B, classes]``.
         block_outputs: four tensors ``[B*K, C_i, H_i, W_i]`` (3-D: ``[B*K, C_i, T_i, H_i, W_i]``).
         attention_maps: Equation 1 of each, float32 ``[B*K, H_i, W_i]`` (``[B*K, T_i, H_i, W_i]``).
-        features: ``[B, K, C]``, one vector an interval.
+        features: ``[B, K, C]``, one vector per interval.
         tam: temporal attention, see :class:`statkit.attention.TAMOutput`.
         embedding: ``[B, C]``, the video-level result sum_k a_k f_k (Section 3.1.2).
     """
@@ -57,8 +57,8 @@ def build_model(
         pretrained: True for torchvision's weights (or, where $STATKIT_WEIGHTS names a folder with
             a file ``NAME*.pth``, that file, and nothing is downloaded), or a file with a state dict
             of the backbone (its head is ignored).
-        small_stem: no striding before the first block, for native 12x16 input (2-D only). Fed as
-            they are, 12x16 frames end in 1x1 maps, on which Equation 2 is always 0.
+        small_stem: no stride before the first block, for native 12x16 input (2-D only). With the
+            normal stem, 12x16 frames end in 1x1 maps, and Equation 2 is always 0 on 1x1 maps.
         shared_tam: see :class:`statkit.attention.TemporalAttention`.
 
     Raises:
@@ -87,7 +87,7 @@ class STATNet(nn.Module):
     """Backbone -> four blocks with attention maps -> K features -> TAM -> head.
 
     Input: float RGB in 0..1, ``[B, K, 3, H, W]`` for a 2-D backbone, ``[B, K, 3, T, H, W]`` for a
-    3-D one; it is normalised inside. ``power`` and ``channels`` say how its attention maps are made
+    3-D one; the network normalises it. ``power`` and ``channels`` define the attention maps
     (p and ``reduction`` of :func:`statkit.attention.spatial_attention`).
     """
 
@@ -128,7 +128,7 @@ class STATNet(nn.Module):
             x = _through(block, x)
             outputs.append(x)
         features = x.flatten(2).mean(2).float().unflatten(0, (-1, self.segments))
-        # Cheap, and what the losses compare: always in float32.
+        # Always in float32: it costs little, and the losses compare these values.
         with torch.autocast(x.device.type, enabled=False):
             logits, tam, embedding = self.video_level(features)
         maps = tuple(
@@ -143,7 +143,7 @@ class STATNet(nn.Module):
         return self.head(embedding), tam, embedding
 
     def train(self, mode: bool = True) -> STATNet:
-        """As usual, but frozen batch normalisation stays in evaluation mode."""
+        """Like ``nn.Module.train``, but frozen batch normalisation stays in evaluation mode."""
         super().train(mode)
         for layer in self._frozen_batchnorm():
             layer.eval()
@@ -165,11 +165,11 @@ class STATNet(nn.Module):
         return self.train(self.training)
 
     def backbone_parameters(self) -> list[nn.Parameter]:
-        """The pretrained part, which deserves a smaller learning rate than TAM and head."""
+        """The pretrained part; it needs a smaller learning rate than TAM and head."""
         return [*self.stem.parameters(), *self.blocks.parameters()]
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """TAM and head, which start from nothing."""
+        """TAM and head; they start from random weights."""
         return [*self.tam.parameters(), *self.head.parameters()]
 
     def _batchnorm_layers(self) -> list[_BatchNorm]:
@@ -182,9 +182,9 @@ class STATNet(nn.Module):
 
 
 def _through(block: nn.Module, values: Tensor) -> Tensor:
-    """``block(values)``; on the CPU in float32 if the values ``[N, C, ...]`` are a single pixel,
-    for PyTorch 2.15's bfloat16 gradient of a convolution that strides over it is whatever lay in
-    memory."""
+    """``block(values)``; on the CPU in float32 if the values ``[N, C, ...]`` have a single pixel.
+    The reason: for a strided convolution on one pixel, PyTorch 2.15's bfloat16 gradient is
+    uninitialised memory."""
     if values.device.type == "cpu" and values.shape[2:].numel() == 1:
         with torch.autocast("cpu", enabled=False):
             return block(values.float())
@@ -192,7 +192,7 @@ def _through(block: nn.Module, values: Tensor) -> Tensor:
 
 
 def _stem(backbone: Any) -> nn.Module:
-    """What comes before the first block: 3-D networks have a ``stem``, 2-D ones four layers."""
+    """The layers before the first block: 3-D networks have a ``stem``, 2-D networks four layers."""
     if hasattr(backbone, "stem"):
         return backbone.stem
     return nn.Sequential(backbone.conv1, backbone.bn1, backbone.relu, backbone.maxpool)

@@ -1,5 +1,5 @@
 """The two stages (paper, Section 4.2): a single model learns from labels; then a student learns
-from labels and from where and when a fixed teacher looks."""
+from labels and from a fixed teacher's spatial and temporal attention."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Recipe:
 
 
 RECIPES = {
-    # The demo network, from nothing, in minutes on a laptop's CPU.
+    # The demo network, from random weights, in minutes on a laptop's CPU.
     "quick": Recipe(epochs=50),
     # Section 4.2.
     "paper": Recipe(
@@ -89,8 +89,8 @@ RECIPES = {
         weight_decay=5e-4,
         batchnorm="partial",
     ),
-    # A pretrained backbone on a few hundred clips. From a random head, its first large gradients
-    # spoil the features (measured: below a linear probe); so the head starts as that probe.
+    # A pretrained backbone on a few hundred clips. With a random head, the first large gradients
+    # damage the features (measured: below a linear probe), so the head starts as a linear probe.
     "finetune": Recipe(
         epochs=6,
         batch_size=16,

@@ -22,13 +22,13 @@ def segment_indices(
     Args:
         num_frames: frames in the clip, at least 1.
         segments: K.
-        frames_per_segment: F. Where an interval is shorter than F its frames reach into the
-            neighbours; where the whole clip is shorter, its last frame repeats.
-        rng: draws the place inside each interval.
+        frames_per_segment: F. Where an interval is shorter than F, its frames extend into the
+            neighbours; where the whole clip is shorter, the last frame repeats.
+        rng: generator that draws the place inside each interval.
         place: without rng, the place inside each interval, from 0 to 1; its centre by default.
 
     Returns:
-        int64 ``[K, F]``, each from 0 to ``num_frames - 1``, starts not decreasing without rng.
+        int64 ``[K, F]``, from 0 to ``num_frames - 1``; without rng the starts do not decrease.
 
     Raises:
         ValueError: an argument below 1.
@@ -48,14 +48,14 @@ def segment_indices(
 
 
 def fixed_frames(num_frames: int, segments: int, frames_per_segment: int, view: int) -> np.ndarray:
-    """int64 ``[K, F]``: the frames that a clip shows in this view where looks are fixed. Another
-    view shows other places of the intervals."""
+    """int64 ``[K, F]``: the frames of a clip in this view under fixed frame sampling. Another
+    view has other places in the intervals."""
     rng = np.random.default_rng(view)
     return segment_indices(num_frames, segments, frames_per_segment, rng=rng)
 
 
 class BatchIndex(NamedTuple):
-    """Which pixels a batch is made of; teacher and student see the same draw.
+    """Which pixels form a batch; teacher and student get the same clips, frames and views.
 
     clips int64 ``[B]``, frames int64 ``[B, K, F]`` (numbers of stored frames), views int64 ``[B]``
     (rows of :data:`statkit.views.VIEWS`).
@@ -79,14 +79,14 @@ def train_batches(
     fixed: bool = False,
 ) -> Iterator[BatchIndex]:
     """One epoch of training: shuffled clips, random frames and views, a function of (seed, epoch)
-    alone, so that an interrupted run goes on with the very same batches.
+    only, so that an interrupted run continues with exactly the same batches.
 
     Args:
-        clips: int64, the clips to draw from; each appears once, a last batch of one is dropped
-            (batch normalisation cannot learn from it).
+        clips: int64, the clips to draw from; each occurs once. A last batch of one clip is dropped
+            (batch normalisation cannot learn from one clip).
         lengths: int64 ``[N]``, stored frames of every clip.
-        views: draws are from the first ``views`` rows of the view table.
-        fixed: each view of a clip shows its own frames (:func:`fixed_frames`) and no others.
+        views: the views come from the first ``views`` rows of the view table.
+        fixed: each view of a clip has one fixed set of frames (:func:`fixed_frames`).
     """
     shape = segments, frames_per_segment
     rng = np.random.default_rng([seed, epoch])

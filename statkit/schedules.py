@@ -1,4 +1,4 @@
-"""What changes with the epoch: rolling loss weights (Section 3.3.2) and the learning rate
+"""Values that change with the epoch: rolling loss weights (Section 3.3.2) and the learning rate
 (Section 4.2)."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SAT_PHASES = (
     (0.2, 0.3, 0.4, 0.1),
     (0.1, 0.2, 0.3, 0.4),
 )
-# The paper prints 66 and 33; made to sum to 1.
+# The paper prints 66 and 33; here the weights sum to 1.
 TAT_PHASES = ((2 / 3, 1 / 3), (1 / 3, 2 / 3))
 
 
@@ -24,12 +24,12 @@ class RollingWeights(NamedTuple):
 
 
 def rolling_weights(epoch: int, period: int = 10, *, cycle: bool = False) -> RollingWeights:
-    """Section 3.3.2: the loss dwells on shallow blocks first, then rolls to the deep ones.
+    """Section 3.3.2: the largest weight moves from the shallow blocks to the deep blocks.
 
     Args:
         epoch: from 0.
-        period: epochs a phase lasts; there are four phases.
-        cycle: start over after the fourth phase; otherwise it is held. The paper does not say.
+        period: epochs per phase; there are four phases.
+        cycle: start again after the fourth phase; otherwise hold it. The paper does not specify it.
 
     Raises:
         ValueError: negative epoch or a period below 1.
@@ -58,15 +58,15 @@ def inner_weights(
     phase: int = 0,
     cycle: bool = False,
 ) -> RollingWeights:
-    """Weights inside Equations 2 and 3 by the name of a row of Table 1, or of one's own.
+    """Weights inside Equations 2 and 3 by the name of a row of Table 1, or from own phases.
 
     Args:
         schedule: "equal", "increasing" (gradually, towards the deep blocks), "last" (only),
-            "rolling" (:func:`rolling_weights`), or phases of one's own: four block weights each,
-            scaled to sum to 1, equally long; the two layers stay equal.
-        epoch: from 0. epochs: of the whole training.
-        phase: epochs that a rolling phase lasts; a fifth of all, as 10 of the paper's 50, when 0.
-        cycle: whether rolling starts over after its fourth phase.
+            "rolling" (:func:`rolling_weights`), or own phases: four block weights each,
+            scaled to sum to 1, of equal length; the two layers stay equal.
+        epoch: from 0. epochs: number of epochs of the whole training.
+        phase: epochs per rolling phase; 0 means a fifth of all epochs (in the paper 10 of 50).
+        cycle: whether rolling starts again after the fourth phase.
 
     Raises:
         ValueError: an unknown name, or phases that are not four weights with a positive sum.
@@ -86,7 +86,7 @@ def inner_weights(
 def warmup_step_rate(
     epoch: float, *, warmup: int = 5, step: int = 20, factor: float = 0.1
 ) -> float:
-    """The paper's learning rate as a share of its base: linear warm-up, then divided by ten
+    """The paper's learning rate as a share of its base: linear warm-up, then division by ten
     every ``step`` epochs.
 
     Args:

@@ -1,11 +1,11 @@
-"""What the fixed teacher says, computed live or once and kept.
+"""The outputs of the fixed teacher, computed live or computed once and cached.
 
-Both give, for a draw, the teacher's attention maps and TAM outputs, which is all that Equations 2
-and 3 ask of it. A mirrored map is not the map of the mirrored frame, so each view is computed.
+For a batch, both teachers give the teacher's attention maps and TAM outputs; Equations 2 and 3 need
+no more. A mirrored map is not the map of the mirrored frame, so each view is computed.
 
-Targets are kept in a folder ``targets/KEY`` of the cache: ``features.npy`` and ``map1.npy`` to
-``map4.npy``, half precision, read where they lie (memory-mapped), so that an epoch needs the memory
-of its batch, whatever the number of clips. KEY changes with all that they are made of.
+The folder ``targets/KEY`` of the cache holds the cached targets: ``features.npy`` and ``map1.npy``
+to ``map4.npy``, half precision, memory-mapped, so that an epoch needs the memory of one batch for
+any number of clips. KEY changes with every input of the targets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .sampling import BatchIndex
 
 class Target(NamedTuple):
     """Four attention maps ``[B*K, h, w]`` (3-D: ``[B*K, T, h, w]``), the TAM's outputs, and the
-    answer ``[B, classes]``."""
+    logits ``[B, classes]``."""
 
     attention_maps: tuple[Tensor, ...]
     tam: TAMOutput
@@ -33,8 +33,8 @@ class Target(NamedTuple):
 
 
 class Teacher(Protocol):
-    """A fixed teacher: draw in, target out. What it reads from memory or disk for a draw can be
-    gathered beforehand, in a thread."""
+    """A fixed teacher: the input is a batch index, the output a target. ``gather`` reads the data
+    of a batch from memory or disk; a thread can call it beforehand."""
 
     def gather(self, draw: BatchIndex) -> Any: ...
 
@@ -42,10 +42,10 @@ class Teacher(Protocol):
 
 
 class LiveTeacher:
-    """Looks at the HR frames of every batch anew.
+    """A teacher that processes the HR frames of every batch again.
 
-    With a copy of the network: in channels-last order a 2-D one looks up to twice as fast on a
-    processor, and the original goes on giving the very same answers as before.
+    It uses a copy of the network: in channels-last order a 2-D network is up to twice as fast on a
+    CPU, and the outputs of the original network do not change.
     """
 
     def __init__(self, network: STATNet, source: Source, *, precision: str = "auto"):
@@ -55,7 +55,7 @@ class LiveTeacher:
         self.device = next(network.parameters()).device
 
     def gather(self, draw: BatchIndex) -> Tensor | None:
-        """The HR frames of a draw, see :meth:`statkit.data.stored.Source.gather`."""
+        """The HR frames of a batch, see :meth:`statkit.data.stored.Source.gather`."""
         return self.source.gather(draw, self.device)
 
     @torch.no_grad()

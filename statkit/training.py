@@ -1,5 +1,5 @@
 """The two stages (paper, Section 4.2): a single model learns from labels; then a student learns
-from labels and from where and when a fixed teacher looks."""
+from labels and from a fixed teacher's spatial and temporal attention."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from .teacher import Teacher
 
 
 class CheckpointError(StatkitError):
-    """A checkpoint that cannot be gone on from; the message says why."""
+    """Training cannot continue from a checkpoint; the message gives the reason."""
 
 
 @dataclass
 class History:
-    """Mean loss parts of every epoch, by the names in :data:`statkit.losses.PARTS`."""
+    """Mean loss parts of every epoch, under the names in :data:`statkit.losses.PARTS`."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
 
@@ -80,31 +80,31 @@ def train_transfer(
     progress: bool = True,
     label: str = "training",
 ) -> History:
-    """Stage two (Section 3.2): Equation 4 on every batch, the teacher fixed.
+    """Stage two (Section 3.2): Equation 4 on every batch, with a fixed teacher.
 
     Processes that Accelerate started together share every batch
     (:mod:`statkit.runtime.distributed`); only
-    the main one writes checkpoints and calls ``on_epoch``.
+    the main process writes checkpoints and calls ``on_epoch``.
 
     Args:
-        student: trained in place and left on the device.
-        source: the pixels it sees.
-        store: where labels and clip lengths come from.
+        student: the network; it is trained in place and stays on the device.
+        source: the student's pixels.
+        store: gives labels and clip lengths.
         clips: int64, the training clips.
         teacher: see :mod:`statkit.experiments.targets`; None for stage one.
-        loss: Equation 4, or a function of the epoch that returns it (rolling weights). Where the
-            cross-entropy has no weight no label is read (the unlabelled stage, Section 3.3.1).
-        seed: of the draws; the same seed draws the same batches whatever the loss.
-        micro_batch: most clips that the device holds at a time, of each process; see
-            :func:`take_step`. When None the whole batch; where a process alone runs out of memory
-            it goes on with half as many.
-        checkpoint: a file written after every epoch; if it is there, training goes on from it to
-            the same weights as without the interruption.
-        on_epoch: called with its number and mean loss parts for each epoch that the checkpoint
-            holds, and after each further one once it is kept; what it raises ends the training.
+        loss: Equation 4, or a function of the epoch that returns it (rolling weights). If the
+            cross-entropy has weight 0, no label is read (the unlabelled stage, Section 3.3.1).
+        seed: seed of the batches; the same seed gives the same batches for every loss.
+        micro_batch: largest number of clips on the device at a time, per process; see
+            :func:`take_step`. None means the whole batch; if a single process runs out of memory,
+            it continues with half as many clips.
+        checkpoint: a file written after every epoch; if it exists, training continues from it and
+            gives the same weights as without the interruption.
+        on_epoch: called with an epoch's number and mean loss parts, first for each epoch in the
+            checkpoint, then after each new epoch is saved; its exceptions end the training.
 
     Returns:
-        Mean loss parts an epoch.
+        Mean loss parts per epoch.
 
     Raises:
         CheckpointError: the checkpoint was made with other settings, or cannot be read.
@@ -169,14 +169,14 @@ def train_transfer(
                         f"micro_batch (--micro-batch): {error}"
                     ) from error
                 parts = None
-            if parts is None:  # here, where the error no longer holds what it was raised in
+            if parts is None:  # here the error no longer holds the tensors of the failed step
                 ahead, micro_batch = ahead.close(), math.ceil(size / 2)
                 _recover(student, optimizer, before)
                 bar.write(f"out of memory with {size} clips; going on with {micro_batch} at a time")
                 continue
             seen.append(torch.stack([getattr(parts, name).detach() for name in PARTS]))
             bar.update()
-        # Read once an epoch: each reading makes the processor wait for a GPU.
+        # Read once per epoch: each read makes the CPU wait for a GPU.
         columns = zip(*sum_over_processes(torch.stack(seen)).tolist(), strict=True)
         means = {
             name: sum(value * n for value, n in zip(column, counts, strict=True)) / sum(counts)
@@ -204,10 +204,10 @@ def train_transfer(
 
 
 class MicroBatch(NamedTuple):
-    """Some clips of a batch, and what was gathered for them beforehand.
+    """**Micro-batch**: some clips of a batch, and their gathered pixels and targets.
 
-    share: of these clips in the batch; None where they are all of it. pixels and targets are what
-    ``gather`` of the student's source and of the teacher gave; gathered when needed if None.
+    share: the clips' share of the batch; None for the whole batch. pixels and targets: results of
+    ``gather`` of the student's source and of the teacher; if None, they are gathered when needed.
     """
 
     draw: BatchIndex
@@ -226,19 +226,19 @@ def take_step(
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
 ) -> LossParts:
-    """One step of training on one batch; no reading of results, for which a GPU would be waited.
+    """One training step on one batch; it reads no result, because reading waits for the GPU.
 
-    A batch that comes in several micro-batches gives the same gradients: all of Equation 4 is a
-    mean over samples, so the sum of the micro-batches' losses, weighted by their shares, is the
-    batch's loss, however unequal they are. Only normalisation that is not frozen (in the paper's
-    recipe, the first layer) differs: it takes its statistics from each micro-batch by itself, and
-    its running statistics move once per micro-batch.
+    Several micro-batches give the same gradients as the whole batch: Equation 4 is a mean over
+    samples, so the sum of the micro-batches' losses, weighted by their shares, is the batch's loss,
+    also for unequal sizes. Only normalisation that is not frozen (in the paper's recipe, the first
+    layer) differs: it computes its statistics per micro-batch, and its running statistics change
+    once per micro-batch.
 
     Args:
-        labels: int64 ``[N]`` of all clips, on the device; None where none is read.
+        labels: int64 ``[N]`` of all clips, on the device; None if no label is needed.
 
     Returns:
-        The loss parts of the batch; where several processes share it, this process's share of them.
+        The loss parts of the batch; if several processes share the batch, this process's share.
     """
     place, whole = next(student.parameters()).device, list[Tensor]()
     optimizer.zero_grad(set_to_none=True)
@@ -256,7 +256,7 @@ def take_step(
         parts.total.backward()
         here = [getattr(parts, name).detach() for name in PARTS]
         whole = here if not whole else [a + b for a, b in zip(whole, here, strict=True)]
-        del output, frames  # not beside those of the next micro-batch
+        del output, frames  # free them before the next micro-batch
     sum_gradients(student)
     nn.utils.clip_grad_norm_(student.parameters(), recipe.clip_norm)
     optimizer.step()
@@ -264,10 +264,10 @@ def take_step(
 
 
 def _micro_batches(draw: BatchIndex, most: int | None) -> list[MicroBatch]:
-    """This process's clips of a batch, at most so many at a time; equally often on all processes,
-    for they compute together."""
+    """This process's clips of a batch, at most ``most`` at a time. The number of micro-batches is
+    the same on all processes, because the processes compute together."""
     size = len(draw.clips)
-    alone = size if size < processes() else size // processes()  # the least that a process has
+    alone = size if size < processes() else size // processes()  # smallest number per process
     count = min(math.ceil(math.ceil(size / processes()) / most), alone) if most else 1
     mine, share = local_shard(draw)
     if count == 1:
@@ -283,8 +283,8 @@ def _micro_batches(draw: BatchIndex, most: int | None) -> list[MicroBatch]:
 def _gathered_ahead(
     draws: list[BatchIndex], most: int | None, source: Source, teacher: Teacher | None, place
 ) -> Generator[MicroBatch, None, None]:
-    """All micro-batches of these draws, each with its pixels and targets on their way: a thread
-    gathers the next ones while the device computes."""
+    """All micro-batches of these draws with their pixels and targets: a thread gathers the next
+    micro-batches while the device computes."""
 
     def gather(batch: MicroBatch) -> MicroBatch:
         targets = teacher.gather(batch.draw) if teacher else None
@@ -295,13 +295,13 @@ def _gathered_ahead(
 
 
 def _live_statistics(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
-    """The running statistics that training moves, and copies of them."""
+    """The running statistics that training changes, and copies of them."""
     layers = (m for m in network.modules() if isinstance(m, _BatchNorm) and m.training)
     return [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
 
 
 def _recover(network: nn.Module, optimizer, statistics: list[tuple[Tensor, Tensor]]) -> None:
-    """Take back what a step that ran out of memory had done, and free what it held."""
+    """Undo a step that ran out of memory, and free its memory."""
     optimizer.zero_grad(set_to_none=True)
     for buffer, before in statistics:
         buffer.copy_(before)
@@ -312,7 +312,7 @@ def _recover(network: nn.Module, optimizer, statistics: list[tuple[Tensor, Tenso
 def epoch_batches(
     network: STATNet, store: FrameStore, clips: np.ndarray, recipe: Recipe, seed: int, epoch: int
 ) -> Iterator[BatchIndex]:
-    """The batches of one epoch, as the network and its recipe take them."""
+    """The batches of one epoch for the network and its recipe."""
     return train_batches(
         clips,
         store.lengths,
@@ -327,7 +327,7 @@ def epoch_batches(
 
 
 def new_optimizer(network: STATNet, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer; every group knows its peak learning rate as ``rate``."""
+    """The recipe's optimizer; every group stores its peak learning rate as ``rate``."""
 
     def split(parameters, rate):
         live = [p for p in parameters if p.requires_grad]
@@ -353,7 +353,7 @@ def _resume(path: Path, key: str, network: STATNet, optimizer, history: History)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         stored_key, epoch = state["key"], state["epoch"]
-    except Exception as error:  # torch raises many kinds for a damaged file
+    except Exception as error:  # torch raises many types of error for a damaged file
         raise CheckpointError(f"{path} is not a readable checkpoint ({error})") from error
     if stored_key != key:
         raise CheckpointError(

@@ -1,8 +1,8 @@
-"""Augmentation that leaks nothing: teacher and student get the same crop and flip of a frame that
-was degraded whole (paper, Section 4.2).
+"""Augmentation without a leak of pixels: the whole frame is degraded, then teacher and student get
+the same crop and flip of the frame (paper, Section 4.2).
 
-Cropping the HR frame first and degrading the crop would give the student more pixels a person.
-The views are few and fixed, so that what a fixed teacher says of each can be kept.
+A crop of the HR frame that is degraded afterwards would give the student more pixels per person.
+The views are few and fixed, so that the teacher's outputs for each view can be cached.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Row 0 is the whole frame as it is, row 1 the whole frame mirrored, then the four
 
 
 def take_views(frames: Tensor, views: np.ndarray | Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut views out of frames and bring them to the network's size (bilinear), on their device.
+    """Cut views out of frames and resize them to the network's size (bilinear), on their device.
 
     Args:
         frames: uint8 ``[B, K, F, H, W, 3]``.
@@ -41,7 +41,7 @@ def take_views(frames: Tensor, views: np.ndarray | Tensor, size: tuple[int, int]
     batch, segments, count = frames.shape[:3]
     rows = VIEWS[np.asarray(views)]
     if np.any(rows != VIEWS[0]):
-        # All frames of a clip share its view: as channels of one image they share its grid as well.
+        # All frames of a clip share its view: as channels of one image they also share its grid.
         images = frames.permute(0, 1, 2, 5, 3, 4).flatten(1, 3).float() / 255
         affine = _affine(torch.from_numpy(rows)).to(frames.device)
         grid = F.affine_grid(affine, [batch, 1, *size], align_corners=False)

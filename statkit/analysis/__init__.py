@@ -1,2 +1,2 @@
-"""Measurements on trained networks that the paper's tables do not hold: embeddings, gradients,
+"""Measurements on trained networks that are not in the paper's tables: embeddings, gradients,
 permuted frame orders."""

@@ -1,4 +1,4 @@
-"""Pictures of embeddings by t-SNE (Figure 6), and numbers that say how far to believe them."""
+"""Pictures of embeddings by t-SNE (Figure 6), and numbers that test these pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from statkit.errors import StatkitError
 from statkit.runtime.cache import cache_folder, fingerprint, read_cached, write_atomically
 
 NEIGHBOURS = 5
-STEPS = 500  # twice as many take twice as long and change no neighbourhood to speak of
+STEPS = 500  # 1000 steps take twice as long and hardly change the neighbourhoods
 
 
 def tsne(
@@ -24,19 +24,19 @@ def tsne(
     seed: int = 0,
     steps: int = STEPS,
 ) -> np.ndarray:
-    """Lay points out in two dimensions so that near ones stay near; kept, so computed once.
+    """Place points in two dimensions so that near points stay near; the result is cached.
 
     Args:
         points: float ``[N, C]``.
-        perplexity: about how many neighbours each point tries to keep; see :func:`clip_perplexity`.
+        perplexity: about the number of neighbours that stay near; see :func:`clip_perplexity`.
         start: "pca" starts from the two main directions, so that every seed gives nearly the same
-            picture; "random" starts from anywhere.
-        seed: of the random numbers.
-        steps: of the optimisation.
+            picture; "random" starts from random places.
+        seed: seed of the random numbers.
+        steps: number of optimisation steps.
 
     Returns:
-        float32 ``[N, 2]``. Only who is near whom means anything: not axes, sizes or gaps. Points
-        that are all equal stay in one place, at 0.
+        float32 ``[N, 2]``. Only neighbourhoods have a meaning; axes, sizes and gaps have none. If
+        all points are equal, all results are 0.
 
     Raises:
         StatkitError: fewer than 4 points, another number of axes, or numbers that are not finite.
@@ -63,7 +63,7 @@ def tsne(
         from threadpoolctl import threadpool_limits
 
         method = TSNE(perplexity=perplexity, init=start, random_state=seed, max_iter=steps)
-        # Its steps are short: on a busy machine several threads mostly wait for each other.
+        # The steps are short: on a busy machine, several threads mostly wait for each other.
         with threadpool_limits(1):
             found = method.fit_transform(points).astype(np.float32)
         write_atomically(file, lambda path: np.save(path, found))
@@ -71,16 +71,16 @@ def tsne(
 
 
 def clip_perplexity(perplexity: float, count: int) -> float:
-    """The perplexity that :func:`tsne` uses for so many points: at most a third of the others."""
+    """The perplexity that :func:`tsne` uses for ``count`` points: at most ``(count - 1) // 3``."""
     return min(perplexity, (count - 1) // 3)
 
 
 @dataclass(frozen=True)
 class Separation:
-    """How well points fall apart into classes.
+    """How well points separate into classes.
 
-    nearest: per cent of points whose nearest neighbours name their class; silhouette: from -1 to
-    1, 0 where classes lie in each other; same_scene: per cent of the nearest neighbours that come
+    nearest: per cent of points that their nearest neighbours classify correctly; silhouette: from
+    -1 to 1, 0 where classes overlap; same_scene: per cent of the nearest neighbours that come
     from the point's own scene, None where the scenes are not known.
     """
 
@@ -92,7 +92,7 @@ class Separation:
 def separation(
     points: np.ndarray, labels: np.ndarray, scenes: np.ndarray | None = None
 ) -> Separation:
-    """Measure how points ``[N, C]`` fall apart into their labels ``[N]`` (and scenes ``[N]``)."""
+    """Measure how points ``[N, C]`` separate into their labels ``[N]`` (and scenes ``[N]``)."""
     from sklearn.metrics import silhouette_score
 
     if len(np.unique(labels)) < 2 or len(points) < 3:
@@ -103,23 +103,23 @@ def separation(
 
 
 def neighbours(points: np.ndarray, count: int = NEIGHBOURS) -> np.ndarray:
-    """int64 ``[N, count]``: of each point of ``[N, C]`` the nearest others, itself left out."""
+    """int64 ``[N, count]``: the nearest other points of each point of ``[N, C]``."""
     from sklearn.neighbors import NearestNeighbors
 
     return NearestNeighbors(n_neighbors=min(count, len(points) - 1)).fit(points).kneighbors()[1]
 
 
 def knn_accuracy(near: np.ndarray, labels: np.ndarray) -> float:
-    """Per cent of points whose class most of its neighbours ``[N, k]`` have; of classes with as
-    many neighbours the one with the nearer ones wins."""
+    """Per cent of points for which most neighbours ``[N, k]`` have the point's class; on a tie, the
+    class with the nearer neighbours wins."""
     weights = 1 + 1e-3 * np.arange(near.shape[1])[::-1]
     votes = (np.eye(labels.max() + 1)[labels[near]] * weights[:, None]).sum(1)
     return float(100 * (votes.argmax(1) == labels).mean())
 
 
 def clark_evans_ratio(points: np.ndarray) -> float:
-    """Mean distance to the nearest other point, over that of as many points thrown at random on
-    the same area (Clark and Evans, 1954): 1 for points at random, less for clumps, more for a grid.
+    """Mean distance to the nearest other point, divided by its value for the same number of random
+    points on the same area (Clark and Evans, 1954): 1 at random, less for clumps, more for a grid.
 
     Args:
         points: float ``[N, 2]``; the area is that of their convex hull.
@@ -128,7 +128,7 @@ def clark_evans_ratio(points: np.ndarray) -> float:
     from sklearn.neighbors import NearestNeighbors
 
     if np.linalg.matrix_rank(points - points.mean(0)) < 2:
-        return 0.0  # in one place or on one line there is no area
+        return 0.0  # points in one place or on one line have no area
     nearest = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()[0].mean()
     area = ConvexHull(points).volume  # in two dimensions the volume is the area
     return float(nearest / (0.5 * np.sqrt(area / len(points))))
@@ -138,12 +138,12 @@ def pick_clips(split: Split, which: str = "test", *, most: int = 9000, seed: int
     """int64 numbers of the clips to draw, in order.
 
     Args:
-        which: "test", or "paper": training clips too, drawn at random, as the paper's 9,000 must
-            have been, since no test split of UCF101 holds so many.
-        most: at most so many.
+        which: "test", or "paper": also training clips, drawn at random; the paper's 9,000
+            clips must include training clips, because no test split of UCF101 has 9,000.
+        most: largest number of clips.
 
     Raises:
-        ValueError: another word.
+        ValueError: ``which`` has another value.
     """
     if which not in ("test", "paper"):
         raise StatkitError(f"clips are of the 'test' split or as in the 'paper', got {which!r}")

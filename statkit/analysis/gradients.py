@@ -1,7 +1,7 @@
-"""How hard each part of Equation 4 pulls at the student.
+"""The gradient of each part of Equation 4 with respect to the student.
 
-The gradient of a weighted sum is the weighted sum of gradients. So three gradients, taken once for
-a batch, answer for all weights; and of them only the nine inner products are needed.
+The gradient of a weighted sum is the weighted sum of gradients. So three gradients, computed once
+per batch, give the result for all weights; only their nine inner products are needed.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class GradientStats:
 
     @property
     def cosines(self) -> np.ndarray:
-        """How far two parts pull the same way, ``[3, 3]``: 1 the same, -1 against; 0 where one of
-        them does not pull."""
+        """Cosine between the gradients of two parts, ``[3, 3]``: 1 same direction, -1 opposite; 0
+        if one gradient is 0."""
         lengths = np.outer(self.norms, self.norms)
         return np.divide(self.products, lengths, out=np.zeros_like(lengths), where=lengths > 0)
 
@@ -48,7 +48,7 @@ class GradientStats:
 
     def shares(self, weights: np.ndarray) -> np.ndarray:
         """Each weighted part's share of that length, ``[3]``: its component along the whole
-        gradient. They sum to 1; below 0 is a part that the others overrule."""
+        gradient. The shares sum to 1; a negative share means that the step raises the part."""
         square = weights @ self.products @ weights
         return weights * (self.products @ weights) / square if square > 0 else np.zeros(3)
 
@@ -65,12 +65,12 @@ def loss_gradients(
     """Gradients of the three parts with respect to the student's parameters, as in training.
 
     Args:
-        student: left as it is; a copy is differentiated.
-        pixels: what the student sees, see :class:`statkit.models.STATNet`.
+        student: not changed; a copy is differentiated.
+        pixels: the student's input, see :class:`statkit.models.STATNet`.
         labels: int64 ``[B]``.
-        teacher: its output on the same draw, see :class:`statkit.losses.STATLoss`.
+        teacher: the teacher's output on the same batch, see :class:`statkit.losses.STATLoss`.
         loss: how the parts are computed; its overall weights do not matter.
-        batchnorm: what the recipe freezes, see :meth:`statkit.models.STATNet.freeze_batchnorm`.
+        batchnorm: the recipe's frozen layers, see :meth:`statkit.models.STATNet.freeze_batchnorm`.
     """
     loss = loss or STATLoss()
     student = deepcopy(student).freeze_batchnorm(batchnorm).train()

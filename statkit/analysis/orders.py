@@ -1,8 +1,8 @@
-"""Other orders of a clip's frames: what a network would be shown, as numbers of intervals.
+"""Other orders of a clip's frames as a network's input, as numbers of intervals.
 
-An order is int64 ``[N, K]``: at place k of clip n, the frame that was filmed in interval
-``order[n, k]``. A 2-D network sees each frame alone, so the features of a clip in another order are
-its features in that order, and nothing needs to be computed again.
+An **order** is int64 ``[N, K]``: at place k of clip n, the frame that was filmed in interval
+``order[n, k]``. A 2-D network processes each frame alone, so another order only permutes the
+features, and they need not be computed again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def as_filmed(clips: int, segments: int) -> np.ndarray:
-    """Every frame where it was."""
+    """Every frame at its own place."""
     return np.tile(np.arange(segments), (clips, 1))
 
 
@@ -21,16 +21,16 @@ def backwards(clips: int, segments: int) -> np.ndarray:
 
 
 def shuffled(clips: int, segments: int, seed: int = 0) -> np.ndarray:
-    """An order of its own for each clip."""
+    """A separate random order for each clip."""
     return np.random.default_rng(seed).permuted(as_filmed(clips, segments), axis=1)
 
 
 def without_action(inside: np.ndarray) -> np.ndarray:
-    """In place of each frame of the action the nearest that shows none of it (of two, the earlier).
+    """Replace each frame of the action by the nearest frame outside it (on a tie, the earlier).
 
     Args:
-        inside: bool ``[N, K]``, which intervals lie in the true action. A clip that has no other
-            frame stays as it was filmed.
+        inside: bool ``[N, K]``, which intervals lie in the true action. A clip without another
+            frame does not change.
     """
     places = np.arange(inside.shape[1])
     distance = np.abs(places[:, None] - places) + len(places) * inside[:, None, :]
@@ -38,10 +38,10 @@ def without_action(inside: np.ndarray) -> np.ndarray:
 
 
 def frozen(inside: np.ndarray) -> np.ndarray:
-    """The first frame outside the action at every place: nothing is left to tell places apart."""
+    """The first frame outside the action at every place, so that all places are equal."""
     return np.repeat((~inside).argmax(1)[:, None], inside.shape[1], axis=1)
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """How much of two attentions ``[N, K]``, each summing to 1, is the same: 0 to 1, ``[N]``."""
+    """The common part of two attentions ``[N, K]``, each with sum 1: 0 to 1, ``[N]``."""
     return np.minimum(first, second).sum(1)

@@ -1,4 +1,4 @@
-"""Clips, their stored frames, optical flow, and one clip of one's own.
+"""Clips, their stored frames, optical flow, and a single own clip.
 
-Nothing is imported here: a process that only decodes must start without PyTorch.
+This file imports nothing: a process that only decodes must start without PyTorch.
 """

@@ -1,5 +1,5 @@
-"""A data set: clips with labels and splits, whether they are generated, a folder of one's own, or
-UCF101. PyTorch is not needed to know one."""
+"""A data set: clips with labels and splits, from generated clips, an own folder, or UCF101. This
+module does not need PyTorch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .frames import FrameSettings
 
 
 class DatasetError(StatkitError):
-    """A folder that is not a usable data set; the message says what is missing."""
+    """A folder that is not a usable data set; the message names the missing part."""
 
 
 class Split(NamedTuple):
@@ -28,10 +28,10 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Truth:
-    """What generated clips know of themselves.
+    """The ground truth of generated clips.
 
     boxes float32 ``[N, T, 4]`` (x0, y0, x1, y1 in pixels), intervals int64 ``[N, 2]`` (first frame
-    of the action, one past its last), masks as packed bits; ``mask(i)`` is bool ``[T, H, W]``.
+    of the action, last frame + 1), masks as packed bits; ``mask(i)`` is bool ``[T, H, W]``.
     """
 
     boxes: np.ndarray
@@ -47,8 +47,8 @@ class Truth:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The frames of a prepared set: ``folder`` holds ``hr.npy`` and ``lr.npy``, made as
-    ``settings`` say, a row a clip."""
+    """The frames of a prepared set: ``folder`` holds ``hr.npy`` and ``lr.npy``, made with
+    ``settings``, one row per clip."""
 
     folder: Path
     settings: FrameSettings
@@ -64,15 +64,15 @@ class VideoDataset:
 
     Attributes:
         name: for captions.
-        root: folder that the clip names are relative to.
-        classes: class names; a label is a position in it.
+        root: folder of the clips; the clip names are relative to it.
+        classes: class names; a label is an index into it.
         names: ``Class/clip.ext``, N of them.
         labels, num_frames: int64 ``[N]``.
         splits: official splits by number, from 1.
-        generated: whether the clips are computer-generated; figures then say so.
+        generated: whether the clips are computer-generated; figures then state it.
         fingerprint: changes with any clip, label or split.
-        truth: where the actor is and when the action, if known.
-        prepared: its frames, where they were made beforehand.
+        truth: the place of the actor and the time of the action, if known.
+        prepared: the frames, if they were made beforehand.
     """
 
     name: str
@@ -94,17 +94,17 @@ class VideoDataset:
         return self.root / self.names[clip]
 
     def split(self, number: int = 1) -> Split:
-        """The official split, or DatasetError naming those there are."""
+        """The official split; otherwise a DatasetError that lists the existing splits."""
         if number not in self.splits:
             raise DatasetError(f"{self.name} has no split {number}, only {sorted(self.splits)}")
         return self.splits[number]
 
 
 def load_frames(folder: Path, side: str) -> np.ndarray:
-    """uint8 ``[N, T, H, W, 3]``, memory-mapped: the "hr" or "lr" frames that lie in a folder.
+    """uint8 ``[N, T, H, W, 3]``, memory-mapped: the "hr" or "lr" frames of a folder.
 
     Raises:
-        DatasetError: they are not there, or not whole.
+        DatasetError: the file is missing or incomplete.
     """
     file = folder / f"{side}.npy"
     if not file.is_file():

@@ -1,5 +1,5 @@
-"""Optical flow of the low-resolution frames: the second stream of Table 4, from nothing that the
-12x16 camera did not see."""
+"""Optical flow of the low-resolution frames: the second stream of Table 4, computed only from
+the 12x16 frames."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ REACH = 4.0  # LR pixels of motion between two stored frames that fill the 8 bit
 
 
 def flow_frames(frames: np.ndarray) -> np.ndarray:
-    """Dense flow (Farneback) from each frame to the next, as pictures for an ordinary network.
+    """Dense flow (Farneback) from each frame to the next, as pictures for a normal 2-D network.
 
     Args:
         frames: uint8 ``[T, h, w, 3]``, low resolution.
 
     Returns:
         uint8 ``[T, h, w, 3]``: motion to the right, motion down (128 is none, 255 is ``REACH`` LR
-        pixels), and speed (0 is none). The last frame repeats the motion before it; a single frame
-        has none.
+        pixels), and speed (0 is none). The last frame repeats the previous motion; a single frame
+        has no motion.
     """
     import cv2
 

@@ -1,7 +1,7 @@
-"""Which frames of a clip are kept, and how large: the pixels of a store, clip by clip.
+"""Which frames of a clip are stored, and at which size: the pixels of a store, clip by clip.
 
-No network is needed to make them, so this room does not know PyTorch, and a process that only
-decodes starts in a third of a second.
+No network is needed to make the frames, so this module does not import PyTorch, and a process that
+only decodes starts in a third of a second.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from statkit.runtime.parameters import SIZE, ParameterError, check_fields, decla
 from statkit.sampling import segment_indices
 from statkit.video import VideoError
 
-LARGE = (480, 640)  # larger frames are first brought to this, or to four times the HR size
+LARGE = (480, 640)  # larger frames are first reduced to this, or to four times the HR size
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class FrameSettings:
     """How stored frames are made: T frames per clip; the HR size; the LR camera
     (see :func:`statkit.lowres.to_low_res`).
 
-    The T frames are T / ``consecutive`` runs, evenly spaced; within a run the frames follow one
-    another at the clip's own rate. A clip of at most T frames is stored whole.
+    The T frames are T / ``consecutive`` runs, evenly spaced; the frames of a run are
+    consecutive frames of the clip. A clip of at most T frames is stored whole.
     """
 
     frames_per_clip: int = declared(16, "stored frames per clip (T)", least=1, flag="frames")
@@ -49,31 +49,31 @@ class FrameSettings:
             )
 
     def as_dict(self) -> dict:
-        """The fields by name; without ``consecutive`` where it is 1, for frames that were stored
-        before there were runs keep their name."""
+        """The fields by name; without ``consecutive`` if it is 1, so that frames stored by older
+        versions keep their name."""
         return {k: v for k, v in asdict(self).items() if (k, v) != ("consecutive", 1)}
 
     def for_network(self, segments: int, frames: int) -> FrameSettings:
-        """The same with a run per interval, where a network takes several consecutive frames from
-        each of K intervals: those, and four more, which leaves five places for a random start."""
+        """The same settings with one run per interval, if a network takes consecutive frames from
+        each of K intervals: a run has four extra frames, for five possible random starts."""
         if frames == 1 or self.serves(segments, frames):
             return self
         run = frames + 4
         return replace(self, frames_per_clip=segments * run, consecutive=run)
 
     def serves(self, segments: int, frames: int) -> bool:
-        """Whether each of K intervals of a clip longer than T has so many consecutive frames."""
+        """Whether each of K intervals of a clip longer than T has ``frames`` consecutive frames."""
         runs = self.frames_per_clip // self.consecutive
         return frames == 1 or (runs == segments and self.consecutive >= frames)
 
     def flags(self) -> str:
-        """Flags of ``statkit prepare`` with which a set serves these settings."""
+        """Flags of ``statkit prepare`` that make a set for these settings."""
         height, width = self.hr_size
         runs = f" --consecutive {self.consecutive}" if self.consecutive > 1 else ""
         return f"--frames {self.frames_per_clip}{runs} --hr-size {height}x{width}"
 
     def hr_side(self) -> dict:
-        """What the HR frames depend on: one teacher serves every resolution of one aspect."""
+        """The settings of the HR frames: all LR resolutions of one aspect ratio share a teacher."""
         height, width = self.lr_size
         camera = ("lr_size", "blur", "noise", "seed")
         kept = {name: value for name, value in self.as_dict().items() if name not in camera}
@@ -81,7 +81,7 @@ class FrameSettings:
 
 
 def kept_positions(num_frames: int, settings: FrameSettings) -> np.ndarray:
-    """int64 ``[T]``: which frames of a clip are kept; a short clip repeats its last."""
+    """int64 ``[T]``: which frames of a clip are stored; a short clip repeats its last frame."""
     length = settings.frames_per_clip
     if num_frames <= length:
         return np.minimum(np.arange(length), num_frames - 1)
@@ -89,10 +89,10 @@ def kept_positions(num_frames: int, settings: FrameSettings) -> np.ndarray:
 
 
 def reduced(picture: np.ndarray, settings: FrameSettings) -> np.ndarray:
-    """uint8 ``[H, W, 3]``: a large picture cropped and reduced, any other as it is.
+    """uint8 ``[H, W, 3]``: a large picture cropped and reduced, any other unchanged.
 
-    Every reader does this to every frame before :func:`both_sides`, so that many frames of a large
-    clip fit into memory. To do it again changes nothing.
+    Every reader calls this for every frame before :func:`both_sides`, so that many frames of a
+    large clip fit into memory. A second call changes nothing.
     """
     largest = [max(n, 4 * size) for n, size in zip(LARGE, settings.hr_size, strict=True)]
     if picture.shape[0] <= largest[0] or picture.shape[1] <= largest[1]:
@@ -108,11 +108,11 @@ def reduced(picture: np.ndarray, settings: FrameSettings) -> np.ndarray:
 def both_sides(
     frames: np.ndarray, settings: FrameSettings, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A clip as the teacher's and as the student's camera see it.
+    """The teacher's and the student's frames of a clip.
 
     Args:
         frames: uint8 ``[T, H, W, 3]``, as decoded and :func:`reduced`.
-        name: of the clip; together with the settings' seed it decides the sensor noise.
+        name: the clip's name; with the seed of the settings it determines the sensor noise.
 
     Returns:
         HR and LR frames, contiguous uint8 ``[T, h, w, 3]`` each, of the same field of view: the

@@ -1,4 +1,4 @@
-"""Any video file as a network sees it: read with limits, and degraded."""
+"""Read any video file, with size limits, and degrade it to a network's input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .frames import FrameSettings, both_sides, kept_positions, reduced
 MOST_BYTES = 200_000_000
 MOST_FRAMES = 1800  # a minute at 30 frames a second
 MOST_PIXELS = 3840 * 2160  # of one frame
-TALLEST = 480  # rows that are kept of a frame
+TALLEST = 480  # largest height of a stored frame
 QUOTES = ('""', "''", "``", "“”", "‘’", "«»", "„“")
 
 
@@ -27,9 +27,9 @@ QUOTES = ('""', "''", "``", "“”", "‘’", "«»", "„“")
 class OwnClip:
     """A clip that belongs to no data set.
 
-    name: of its file; whole uint8 ``[T, H, W, 3]``, the frames that are kept, at most ``TALLEST``
-    rows high; hr, lr: the same as the teacher's and as the student's camera see them; info: what
-    the file holds, in words.
+    name: the file's name; whole uint8 ``[T, H, W, 3]``: the stored frames, at most ``TALLEST`` rows
+    high; hr, lr: the teacher's and the student's versions of these frames; info: a description of
+    the file.
     """
 
     name: str
@@ -45,13 +45,13 @@ class OwnClip:
 def pasted_path(text: str | Path) -> Path:
     """The file that a typed or pasted text means: the path alone or between quotes, a ``file://``
     address, a path with ``~`` or a variable (``$HOME``), or with spaces as a terminal writes them.
-    The first of these that exists is taken, so a file that has exactly this name comes first."""
+    The result is the first that exists, so a file with exactly this name has priority."""
     spellings = [str(text).strip()]
     text = spellings[0]
     while len(text) > 1 and text[0] + text[-1] in QUOTES:
         text = text[1:-1].strip()
     if text.lower().startswith("file:"):
-        address = text[5:].removeprefix("//")  # what stands before the first / is a machine's name
+        address = text[5:].removeprefix("//")  # the part before the first / is a machine's name
         spellings.append(url2pathname(address))
         text = url2pathname("/" + address.partition("/")[2])
     spelled = os.path.expanduser(os.path.expandvars(text))
@@ -60,11 +60,11 @@ def pasted_path(text: str | Path) -> Path:
 
 
 def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnClip:
-    """Read a video file as the clips of a data set are read: the HR frames are the same bytes.
+    """Read a video file like a clip of a data set: the HR frames are the same bytes.
 
     Args:
         path: see :func:`pasted_path`.
-        settings: how many frames to keep and what the two cameras are.
+        settings: the number of stored frames and the two cameras.
 
     Raises:
         VideoError: not readable as video, too large, too long, or smaller than the LR camera.
@@ -85,7 +85,7 @@ def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnCli
     frames = read_frames(path, positions, backend="pyav")
     stored = np.stack([reduced(frame, settings) for frame in frames])
     hr, lr = both_sides(stored, settings, path.name)
-    told = 0 < found.fps < 500  # a browser's video has no rate; its file then says 1000
+    told = 0 < found.fps < 500  # a browser's video has no rate; its file contains 1000
     seconds = f", {found.num_frames / found.fps:.1f} s" if told else ""
     plural = "s" if found.num_frames > 1 else ""
     info = f"{found.num_frames} frame{plural}{seconds}, {found.height}×{found.width}"
@@ -96,7 +96,7 @@ def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnCli
 def read_bytes(
     content: bytes | memoryview, name: str, settings: FrameSettings | None = None
 ) -> OwnClip:
-    """Read an uploaded file, see :func:`read_clip`. It is on disk only while it is read."""
+    """Read an uploaded file, see :func:`read_clip`. The file is deleted after reading."""
     check_bytes(name, len(content))
     with tempfile.TemporaryDirectory(prefix="statkit-") as folder:
         path = Path(folder) / Path(name).name
@@ -108,14 +108,14 @@ def read_bytes(
 
 
 def noise_clip(settings: FrameSettings, seed: int = 0) -> OwnClip:
-    """A clip of nothing: every pixel of every frame drawn at random."""
+    """A clip without content: every pixel of every frame is random."""
     shape = (settings.frames_per_clip, *settings.hr_size, 3)
     frames = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
     return OwnClip("noise", frames, *both_sides(frames, settings, "noise"), "random pixels")
 
 
 def _at_most(frames: np.ndarray, rows: int) -> np.ndarray:
-    """The same frames, shrunk where they are higher than this."""
+    """The same frames, shrunk if they have more than ``rows`` rows."""
     height, width = frames.shape[1:3]
     if height <= rows:
         return frames
@@ -124,7 +124,7 @@ def _at_most(frames: np.ndarray, rows: int) -> np.ndarray:
 
 
 def check_bytes(name: str, count: int) -> None:
-    """VideoError if a file has no bytes or more than ``MOST_BYTES``."""
+    """Raise VideoError if a file has no bytes or more than ``MOST_BYTES``."""
     if not count:
         raise VideoError(f"{name}: the file is empty (0 bytes)")
     if count > MOST_BYTES:

@@ -35,12 +35,12 @@ from .frames import FrameSettings, both_sides, kept_positions, reduced
 
 @dataclass(frozen=True)
 class FrameStore:
-    """Decoded once, read often: ``hr`` and ``lr`` are uint8 ``[N, T, H, W, 3]``, memory-mapped from
-    the files of those names in ``folder`` when they are first asked for. So a student, who sees
-    LR frames only, needs no HR frames to be there.
+    """Frames decoded once: ``hr`` and ``lr`` are uint8 ``[N, T, H, W, 3]``, memory-mapped from the
+    files of the same names in ``folder`` at first use. So a student, which uses only LR frames,
+    does not need the HR file.
 
-    ``lengths`` int64 ``[N]`` says how many of the T are real; short clips repeat their last.
-    ``positions`` int64 ``[N, T]`` are frame numbers in the file.
+    ``lengths`` int64 ``[N]``: number of real frames among the T; short clips repeat the last frame.
+    ``positions`` int64 ``[N, T]``: frame numbers in the file.
     """
 
     dataset: VideoDataset
@@ -68,14 +68,14 @@ class FrameStore:
         return fingerprint([self.dataset.fingerprint, self.settings.as_dict()])
 
     def run_length(self, clip: int) -> int:
-        """How many stored frames of a clip belong together: those of a run, or all of them where
-        the clip is stored whole or its frames are evenly spaced."""
+        """Number of stored frames that belong together: the frames of a run, or all frames if the
+        clip is stored whole or its frames are evenly spaced."""
         length, run = self.settings.frames_per_clip, self.settings.consecutive
         return length if run == 1 or self.dataset.num_frames[clip] <= length else run
 
     def require_consecutive(self, segments: int, frames: int) -> None:
-        """Raise DatasetError unless each of K intervals has so many frames that follow one another
-        at the clip's own rate, as a 3-D network takes them."""
+        """Raise DatasetError unless each of K intervals has ``frames`` consecutive frames of the
+        clip, which a 3-D network needs."""
         settings = self.settings
         whole = self.dataset.num_frames.max() <= settings.frames_per_clip
         if whole or settings.serves(segments, frames):
@@ -90,7 +90,7 @@ class FrameStore:
 
 
 class Source:
-    """One side's pixels: stored frames of one resolution, brought to a network's input size.
+    """The pixels for one network: stored frames of one resolution, resized to its input size.
 
     Args:
         frames: uint8 ``[N, T, h, w, 3]``, a store's ``hr`` or ``lr``.
@@ -103,13 +103,13 @@ class Source:
         self.on_device: Tensor | None = None
 
     def keep_on(self, device: torch.device) -> None:
-        """Copy all frames to a GPU where they fit, as LR frames do; batches are then cut there."""
+        """Copy all frames to a GPU if they fit (LR frames do); the GPU then cuts the batches."""
         if fits_on(device, self.frames.nbytes):
             self.on_device = host_tensor(self.frames, device).to(device)
 
     def gather(self, draw: BatchIndex, device: torch.device) -> Tensor | None:
-        """uint8 ``[B, K, F, h, w, 3]``: a batch's frames on their way to the device; None where the
-        device has all frames."""
+        """uint8 ``[B, K, F, h, w, 3]``: a batch's frames, ready for the copy to the device; None if
+        the device has all frames."""
         if self.on_device is not None:
             return None
         return host_tensor(self.frames[draw.clips[:, None, None], draw.frames], device)
@@ -125,7 +125,7 @@ class Source:
         """float32 ``[B, K, 3, h, w]``, or ``[B, K, 3, F, h, w]`` for a 3-D network, in 0..1.
 
         Args:
-            gathered: what :meth:`gather` gave for this draw; gathered now when None.
+            gathered: the result of :meth:`gather` for this batch; None gathers the frames now.
         """
         device = torch.device(device)
         if self.on_device is not None:
@@ -141,15 +141,15 @@ class Source:
 def store_frames(
     dataset: VideoDataset, settings: FrameSettings | None = None, *, progress: bool = True
 ) -> FrameStore:
-    """Decode and degrade every clip once, or open what an earlier call kept.
+    """Decode and degrade every clip once, or open the frames of an earlier call.
 
-    The frames of a prepared set are used as they are where they were made as asked, and are
-    reduced further, without decoding, where others are asked for; all that it keeps of a clip is
-    used, whatever number of frames is asked for.
+    The frames of a prepared set are used unchanged if they were made with the same settings;
+    otherwise they are reduced further, without decoding. All frames of a prepared clip are used,
+    for every requested number of frames.
 
     Raises:
-        DatasetError: a prepared set whose frames are smaller than those asked for.
-        statkit.video.VideoError: a clip that no longer reads.
+        DatasetError: a prepared set has smaller frames than requested.
+        statkit.video.VideoError: a clip can no longer be read.
     """
     settings = _fit(settings or FrameSettings(), dataset)
     if dataset.prepared and dataset.prepared.settings == settings:
@@ -164,8 +164,8 @@ def store_frames(
 
 
 def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:
-    """The folder; DatasetError where a file of it is cut short. HR frames may be gone: students
-    need none."""
+    """The folder; DatasetError if a file in it is incomplete. The HR file may be missing: students
+    do not need it."""
     for side, size in (("hr", settings.hr_size), ("lr", settings.lr_size)):
         wanted = (count, settings.frames_per_clip, *size, 3)
         if (folder / f"{side}.npy").exists() and load_frames(folder, side).shape != wanted:
@@ -174,20 +174,20 @@ def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:
 
 
 def stored_frames(dataset: VideoDataset, settings: FrameSettings) -> FrameStore | None:
-    """What :func:`store_frames` gives, if it need not make it first."""
+    """The result of :func:`store_frames` if it exists already; otherwise None."""
     fitted = _fit(settings, dataset)
     ready = dataset.prepared and dataset.prepared.settings == fitted
     return store_frames(dataset, settings) if ready or _folder(dataset, fitted).is_dir() else None
 
 
 def _folder(dataset: VideoDataset, settings: FrameSettings) -> Path:
-    reading = [] if dataset.generated else [READING]  # generated clips never gave other frames
+    reading = [] if dataset.generated else [READING]  # generated clips always gave the same frames
     made_of = [dataset.fingerprint, settings.as_dict(), *reading]
     return cache_folder("frames") / fingerprint(made_of)
 
 
 def _fit(settings: FrameSettings, dataset: VideoDataset) -> FrameSettings:
-    """Store no more frames a clip than the longest clip has; of a prepared set, those it has."""
+    """Store at most the frames of the longest clip; of a prepared set, its stored frames."""
     if not dataset.prepared:
         most = int(dataset.num_frames.max())
         if settings.frames_per_clip < most:
@@ -237,7 +237,7 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
 def decode_clip(
     dataset: VideoDataset, clip: int, settings: FrameSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """HR and LR frames of one clip, as they are stored."""
+    """The stored HR and LR frames of one clip."""
     if dataset.prepared:
         frames = dataset.prepared.hr[clip]
     else:

@@ -1,4 +1,4 @@
-"""Cache, progress bars, devices and processes: what every computation needs and no equation names.
+"""Cache, progress bars, devices and processes: tools of every computation that no equation names.
 
-Nothing is imported here: a process that only decodes must start without PyTorch.
+This file imports nothing: a process that only decodes must start without PyTorch.
 """

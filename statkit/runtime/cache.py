@@ -1,4 +1,4 @@
-"""Where made things are kept, under names that change with all that made them."""
+"""The cache of computed results; the name of a result changes with every input of the result."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 _ROOT = Path(__file__).resolve().parents[2]
 IN_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
-# Where notebooks and figures are by default: the checkout, or the current folder where statkit is
-# installed without one.
+# Default folder of notebooks and figures: the checkout, or the current folder if statkit is
+# installed without a checkout.
 REPOSITORY = _ROOT if IN_CHECKOUT else Path()
 
 
@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 
 def cache_folder(*parts: str) -> Path:
-    """A folder (made if need be) of the cache, see :func:`cache_root`. Of a shared cache, all that
-    lies in the same folder is there too, as links."""
+    """A folder of the cache (created if missing), see :func:`cache_root`. It also contains links to
+    all files of the same folder in a shared cache."""
     folder = cache_root().joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     if shared := os.environ.get(SHARED):
@@ -41,12 +41,12 @@ def cache_folder(*parts: str) -> Path:
 
 
 def cache_root() -> Path:
-    """``$STATKIT_CACHE``, or ``cache/`` in the checkout, or ``~/.cache/statkit`` where the package
-    is not run from a checkout.
+    """``$STATKIT_CACHE``, or ``cache/`` in the checkout, or ``~/.cache/statkit`` if the package
+    does not run from a checkout.
 
-    A relative ``$STATKIT_CACHE`` is relative to where it was typed. A cache that may only be read
-    (a course volume, another user's) becomes ``$STATKIT_SHARED_CACHE``: what lies there is used,
-    and what is new goes to ``~/.cache/statkit``.
+    A relative ``$STATKIT_CACHE`` is relative to the folder where it was typed. A read-only cache (a
+    course volume, another user's) becomes ``$STATKIT_SHARED_CACHE``: its results are used, and new
+    results go to ``~/.cache/statkit``.
     """
     return _usable_root(os.environ.get(CACHE, "").strip())
 
@@ -82,7 +82,7 @@ def _link_all(shared: Path, folder: Path) -> None:
 
 
 def set_aside(path: Path, why: object) -> None:
-    """Rename a file or folder of the cache that cannot be read, and say so: it is made anew."""
+    """Rename an unreadable cache file or folder and print a message; it is then made again."""
     aside = path.with_name(path.name + BROKEN)
     if aside.is_dir() and not aside.is_symlink():
         shutil.rmtree(aside)
@@ -93,23 +93,23 @@ def set_aside(path: Path, why: object) -> None:
 
 
 def read_cached(path: Path, read: Callable[[Path], T]) -> T | None:
-    """What ``read`` makes of a file or folder of the cache; None where there is none, or a broken
-    one, which is set aside."""
+    """The result of ``read`` for a file or folder of the cache; None if it is missing or broken. A
+    broken one is renamed, see :func:`set_aside`."""
     if not path.exists():
         return None
     try:
         return read(path)
-    except Exception as error:  # each format has errors of its own for half a file
+    except Exception as error:  # each format has its own errors for an incomplete file
         of_its_own = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
-        if of_its_own or isinstance(error, MemoryError):  # nothing about what is in the file
+        if of_its_own or isinstance(error, MemoryError):  # not caused by the file's content
             raise
         set_aside(path, error or type(error).__name__)
         return None
 
 
 def new_array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    """A new memory-mapped ``.npy`` file with its room on the disk: writing to one that has no room
-    ends the process.
+    """A new memory-mapped ``.npy`` file with reserved disk space: a write without free disk space
+    would end the process.
 
     Raises:
         OSError: the disk is full.
@@ -129,8 +129,8 @@ def fingerprint(value: object) -> str:
 
 @contextmanager
 def locked(file: Path, waiting: str) -> Iterator[None]:
-    """Hold a lock that ends with the process that holds it, however that ends. Where another
-    process holds it, print what is ``waiting`` and wait."""
+    """Hold a lock that the system releases when its process ends for any reason. If another process
+    holds the lock, print ``waiting`` and wait."""
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file)
     try:
@@ -161,5 +161,5 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
 
 
 def save_text(path: str | Path, text: str) -> Path:
-    """Write a text file (a table, a sidecar) whole or not at all."""
+    """Write a text file (a table, a sidecar) completely or not at all."""
     return write_atomically(Path(path), lambda target: target.write_text(text, encoding="utf-8"))

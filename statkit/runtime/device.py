@@ -1,4 +1,4 @@
-"""Where to compute and how precisely: decided here and nowhere else."""
+"""The choice of device and precision; only this module makes the choice."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """A torch device by name; "auto" takes a CUDA GPU, else Apple's MPS, else the CPU. Of several
-    processes that train together each has the device that their launcher gave it.
+    """A torch device by name; "auto" takes a CUDA GPU, else Apple's MPS, else the CPU. If several
+    processes train together, each process uses the device that the launcher gave it.
 
     Raises:
-        ValueError: a device that this machine does not have, or not the launcher's.
+        ValueError: this machine does not have the device, or the launcher gave another device.
     """
     if not re.fullmatch(DEVICES, str(name)):
         raise StatkitError(f"device is auto, cpu, cuda, cuda:N or mps, got {name!r}")
@@ -52,17 +52,17 @@ def autocast(
 ) -> torch.autocast:
     """Mixed precision where it helps, see :func:`uses_bfloat16`.
 
-    The attention maps and the losses are computed in float32 either way; and so are 3-D networks
-    (``temporal``) on the CPU: there PyTorch 2.15's bfloat16 gradient of a convolution over two time
-    steps, which five frames come to in the third block, is whatever lay in memory.
+    The attention maps and the losses are always computed in float32, and so are 3-D networks
+    (``temporal``) on the CPU: PyTorch 2.15's bfloat16 gradient on the CPU is uninitialised memory
+    for a convolution over two time steps, and five frames become two steps in the third block.
     """
     enabled = uses_bfloat16(device, precision) and not (temporal and device.type == "cpu")
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
 def uses_bfloat16(device: torch.device, precision: str = "auto") -> bool:
-    """Whether networks run in bfloat16: "auto" does on GPUs and CPUs that have units for it (AMX,
-    AVX-512), and stays with float32 elsewhere."""
+    """Whether networks run in bfloat16: "auto" uses it on GPUs and CPUs with bfloat16 units (AMX,
+    AVX-512), and float32 elsewhere."""
     if precision not in PRECISIONS:
         raise StatkitError(f"precision {precision!r} is not one of {PRECISIONS}")
     if precision != "auto":
@@ -74,21 +74,21 @@ def uses_bfloat16(device: torch.device, precision: str = "auto") -> bool:
 
 
 def host_tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """The values in this machine's memory; pinned where a GPU reads them, so that the copy to it
-    runs beside the computation."""
+    """The values in this machine's memory; pinned for a GPU, so that the copy to the GPU runs in
+    parallel with the computation."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     return tensor.pin_memory() if device.type == "cuda" and torch.cuda.is_available() else tensor
 
 
 def fits_on(device: torch.device, nbytes: int) -> bool:
-    """Whether a GPU can hold so much for good: at most a quarter of its free memory."""
+    """Whether a GPU can store ``nbytes`` permanently: at most a quarter of its free memory."""
     if device.type != "cuda" or not torch.cuda.is_available():
         return False
     return 4 * nbytes <= torch.cuda.mem_get_info(device)[0]
 
 
 def memory_of(device: torch.device) -> int | None:
-    """Bytes of a GPU's memory, or of this machine's; None where the system does not say."""
+    """Bytes of a GPU's memory, or of this machine's memory; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[1]
     known = hasattr(os, "sysconf") and device.type == "cpu"
@@ -96,20 +96,20 @@ def memory_of(device: torch.device) -> int | None:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device.type in ("cuda", "mps"):
         getattr(torch, device.type).synchronize()
 
 
 def out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that a GPU's, or this machine's, memory does not suffice."""
+    """Whether an error means that a GPU's, or this machine's, memory is too small."""
     said = ("out of memory", "not enough memory", "can't allocate memory")
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in said)
 
 
 def device_name(device: torch.device) -> str:
-    """What to write beside a number: the GPU's name, or the processor's with its threads; and how
-    many of them, where several processes train together."""
+    """The device's name for a report: the GPU's name, or the processor's name and its threads; with
+    the number of processes if several train together."""
     several = f"{processes()} x " if processes() > 1 else ""
     if device.type == "cuda":
         return several + torch.cuda.get_device_name(device)
@@ -119,7 +119,7 @@ def device_name(device: torch.device) -> str:
 
 
 def _processor() -> str:
-    """Linux tells it in a file only."""
+    """The processor's name; Linux gives it only in a file."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -1,9 +1,9 @@
 """One training by several processes, on several GPUs or machines, started by Hugging Face
-Accelerate: each draws the same batch and takes its slice, and what all of them do together in a
-step is what one process does with the whole batch.
+Accelerate: each process draws the same batch and takes its slice. All processes together compute
+the same step as one process with the whole batch.
 
-A process that no launcher started is alone: then nothing here changes anything, and Accelerate is
-not imported.
+Without a launcher there is one process: then these functions change nothing and do not import
+Accelerate.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ LONGEST_WAIT = timedelta(hours=12)  # for a main process that evaluates or waits
 
 
 def own_device() -> torch.device | None:
-    """The device that the launcher gave this process; None for a process alone."""
+    """The device that the launcher gave this process; None for a single process."""
     return _team().device if processes() > 1 else None
 
 
 def broadcast_from_main(value):
-    """The main process's value, on all of them: what they agree on before they part ways."""
+    """The main process's value, on every process: a decision that all processes must share."""
     if processes() == 1:
         return value
     from accelerate.utils import broadcast_object_list
@@ -44,7 +44,7 @@ def broadcast_from_main(value):
 
 
 def main_first():
-    """A block that the others enter when the main process has left it."""
+    """A block that the other processes enter after the main process has left it."""
     return _team().main_process_first() if processes() > 1 else nullcontext()
 
 
@@ -55,9 +55,8 @@ def barrier() -> None:
 
 
 def local_shard(batch: Batch) -> tuple[Batch, float | None]:
-    """This process's part of a batch, and its share of it; the whole batch and None alone.
-
-    Of a batch with fewer clips than there are processes, each takes all.
+    """This process's part of a batch and its share of the batch; for a single process, the batch
+    and None. If a batch has fewer clips than processes, each process takes all clips.
     """
     count, size = processes(), len(batch[0])
     if count == 1:
@@ -69,7 +68,7 @@ def local_shard(batch: Batch) -> tuple[Batch, float | None]:
 
 
 def sum_gradients(network: nn.Module) -> None:
-    """Leave on every process the sum of all processes' gradients; nothing to do alone."""
+    """Replace the gradients on every process by the sum over all processes."""
     if processes() == 1:
         return
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
@@ -80,12 +79,12 @@ def sum_gradients(network: nn.Module) -> None:
 
 
 def sum_over_processes(values: Tensor) -> Tensor:
-    """The sum of all processes' values, on each of them."""
+    """The sum of all processes' values, on every process."""
     return values if processes() == 1 else _sum(values)
 
 
 def broadcast_weights(network: nn.Module) -> None:
-    """All have the main process's weights."""
+    """Copy the main process's weights to every process."""
     if processes() > 1:
         from accelerate.utils import broadcast
 
@@ -95,8 +94,8 @@ def broadcast_weights(network: nn.Module) -> None:
 
 @contextmanager
 def whole_batch_statistics(network: nn.Module) -> Iterator[None]:
-    """Batch normalisation that is not frozen takes its statistics from all processes' clips, as
-    torch's SyncBatchNorm does, but not on GPUs alone."""
+    """Batch normalisation that is not frozen computes its statistics over all processes' clips,
+    like torch's SyncBatchNorm, but also on CPUs."""
     if processes() == 1:
         yield
         return
@@ -128,7 +127,7 @@ def _sum(values: Tensor) -> Tensor:
 
 
 class _SumOfAll(torch.autograd.Function):
-    """A sum over processes whose gradient is the sum of theirs."""
+    """A sum over processes; its gradient is the sum of the processes' gradients."""
 
     @staticmethod
     def forward(_, values: Tensor) -> Tensor:
@@ -140,7 +139,7 @@ class _SumOfAll(torch.autograd.Function):
 
 
 def _normalise(layer: _BatchNorm, values: Tensor) -> Tensor:
-    """What ``layer`` does, with mean and variance over the clips of all processes."""
+    """Apply ``layer`` with mean and variance over the clips of all processes."""
     if not layer.training:
         return type(layer).forward(layer, values)
     axes, shape = [0, *range(2, values.ndim)], (1, -1) + (1,) * (values.ndim - 2)

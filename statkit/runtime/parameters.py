@@ -1,7 +1,7 @@
-"""What a value may be, declared once: its kind, its range and its meaning.
+"""**Parameter**: one declaration of the kind, the range and the meaning of a value.
 
-From one declaration come the check of a dataclass's field, a flag of the command line with its
-help, and the check of a notebook's parameter.
+The declaration gives the check of a dataclass's field, a command-line flag with its help, and the
+check of a notebook's parameter.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WORDS = {
 
 
 class ParameterError(StatkitError):
-    """A value that is not of its parameter's kind, or out of its range; the message has both."""
+    """A value of the wrong kind or out of range; the message has the value and the range."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Parameter:
         kind: int, float, bool, str; SIZE, a pair of whole numbers; PATH, a text; SEEDS, whole
             numbers in a text; or SHARES, a list of three numbers.
         meaning: one line.
-        choices: all values that there are; any in the range when empty.
-        least, most: ends of the range, both allowed; of each side of a size.
-        above: like ``least``, but not allowed itself.
-        unset: what None stands for; None is refused when empty.
-        flag: name on the command line, where it is not the field's.
+        choices: all allowed values; when empty, any value in the range.
+        least, most: ends of the range, both allowed; for a size, they apply to each side.
+        above: like ``least``, but the value itself is not allowed.
+        unset: the meaning of None; when empty, None is an error.
+        flag: name on the command line, if it differs from the field's name.
     """
 
     kind: type | str
@@ -56,7 +56,7 @@ class Parameter:
 
     @property
     def range(self) -> str:
-        """The values there are, in words: "a whole number from 1 to 10"."""
+        """The allowed values, in words: "a whole number from 1 to 10"."""
         if self.kind is bool:
             return "yes or no"
         if self.choices:
@@ -82,7 +82,7 @@ class Parameter:
         return value
 
     def words(self, value: object) -> str:
-        """A value as one would type it."""
+        """A value as a user types it."""
         if value is None:
             return self.unset
         if self.kind is bool and isinstance(value, bool):
@@ -137,7 +137,7 @@ def parameters_of(kind: type) -> Mapping[str, Parameter]:
 
 
 def check_fields(values: object) -> None:
-    """For ``__post_init__``: raise :class:`ParameterError` for the first field that does not fit
+    """For ``__post_init__``: raise :class:`ParameterError` for the first field that does not match
     its declaration."""
     for name, parameter in parameters_of(type(values)).items():
         parameter.check(name, getattr(values, name))

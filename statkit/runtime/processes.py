@@ -1,5 +1,5 @@
-"""How many processes a launcher started to train together, and which of them this one is; a pool
-of processes; one thread that works ahead."""
+"""The number of processes that a launcher started to train together, and this process's role; a
+pool of processes; one thread that computes ahead."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ INSTALL_CLUSTER = "Run in the checkout: pip install -c constraints.txt -e '.[clu
 
 
 def processes() -> int:
-    """How many train together; 1 for a process that no launcher started."""
+    """The number of processes that train together; 1 without a launcher."""
     return int(os.environ.get("WORLD_SIZE", 1)) if "RANK" in os.environ else 1
 
 
 def is_main() -> bool:
-    """Whether this process writes files and speaks; the others only compute."""
+    """Whether this process writes files and prints; the other processes only compute."""
     return processes() == 1 or int(os.environ["RANK"]) == 0
 
 
 def cores() -> int:
-    """Processor cores that this process may use: the share that a scheduler or ``taskset`` gives
-    it, which can be less than the machine has."""
+    """The number of processor cores that this process may use; a scheduler or ``taskset`` can give
+    it fewer cores than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -39,7 +39,7 @@ def cores() -> int:
 def dask_executor(
     where: str, workers: int | None, *, threads: bool = False
 ) -> Iterator[tuple[Executor, int]]:
-    """An executor on a Dask cluster, and how many jobs it runs at a time.
+    """An executor on a Dask cluster, and the number of jobs that it runs at a time.
 
     Args:
         where: a scheduler's address, or "local" for a cluster made on this machine.
@@ -66,14 +66,14 @@ def dask_executor(
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
-    """A pool of fresh processes. None of them, nor a kernel that one of them started, goes on
-    working for a process that is no longer there."""
+    """A pool of new processes. When the parent process ends, the pool's processes and the kernels
+    that they started end too."""
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_the_parent)
 
 
 def computed_ahead(function: Callable, items: Iterable, *, depth: int = 2) -> Generator:
-    """``function(item)`` of every item, in order; one thread computes up to ``depth`` of them ahead
-    while the caller works on the one before."""
+    """``function(item)`` of every item, in order; one thread computes up to ``depth`` results ahead
+    while the caller uses the previous result."""
     items, pool = iter(items), ThreadPoolExecutor(1)
     waiting = deque(pool.submit(function, item) for item in islice(items, depth))
     try:

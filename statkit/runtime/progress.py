@@ -1,5 +1,5 @@
-"""Progress of long work: a bar in a terminal, one line that changes in a notebook, a line now and
-then in a headless run."""
+"""Progress of long work: a bar in a terminal, one line that changes in a notebook, a line every 20
+seconds in a headless run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tqdm import tqdm
 
 from .processes import is_main
 
-HEADLESS = "STATKIT_HEADLESS"  # set, to anything, by the runner of notebooks
+HEADLESS = "STATKIT_HEADLESS"  # the runner of notebooks sets it to any value
 HEADLESS_SECONDS = 20
 
 
 def progress_bar(iterable=None, *, label: str, total: int, initial: int = 0, show: bool = True):
-    """A tqdm bar over ``iterable``, or one to be moved by hand with ``update``. Of several
-    processes that train together only the main one shows its own."""
+    """A tqdm bar over ``iterable``, or a bar that the caller moves with ``update``. If several
+    processes train together, only the main process shows a bar."""
     show = show and is_main()
     place = {"file": sys.stderr, "mininterval": 0.2}
     if "ipykernel" in sys.modules and os.environ.get(HEADLESS):
@@ -33,7 +33,7 @@ def close_bars() -> None:
 
 
 class _DisplayLine:
-    """A file whose last line stands in the cell's output, in place: no red, no pile of lines."""
+    """A file that shows only its last line in the cell's output, without the red of stderr."""
 
     def __init__(self):
         from IPython.display import display
@@ -46,4 +46,4 @@ class _DisplayLine:
             self._handle.update({"text/plain": line}, raw=True)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing: no text is buffered."""

@@ -1,5 +1,5 @@
-"""What comes with the kit as package data: runs (CSV files with one line per run), and trained
-networks with a manifest, so that a lesson shows them at once."""
+"""Package data of the kit: runs (CSV files with one line per run), and trained networks with a
+manifest, so that a lesson can show them immediately."""
 
 import hashlib
 import json
@@ -16,17 +16,17 @@ MANIFEST = SHIPPED / "networks.json"
 
 @cache
 def manifest() -> dict[str, dict]:
-    """The networks that ship, by the name of their run
+    """The shipped networks, by the name of their run
     (:func:`statkit.experiments.runs.run_name`): settings, seed, data fingerprint, result, history
     of the training, revision and command that made them, and the sha256 of their file."""
     return json.loads(MANIFEST.read_text("utf-8")) if MANIFEST.is_file() else {}
 
 
 def shipped_weights(name: str) -> dict[str, np.ndarray]:
-    """The state of a network that ships, by parameter: float32, or int64 for counters.
+    """The state of a shipped network, by parameter: float32, or int64 for counters.
 
     Raises:
-        ValueError: the file is not the one that the manifest describes.
+        ValueError: the file does not match the manifest.
     """
     file = SHIPPED / f"{name}.npz"
     if hashlib.sha256(file.read_bytes()).hexdigest() != manifest()[name]["sha256"]:
@@ -36,9 +36,9 @@ def shipped_weights(name: str) -> dict[str, np.ndarray]:
 
 
 def pack(values: np.ndarray) -> np.ndarray:
-    """A parameter as it is stored. Of a matrix or kernel, float16 rounded to 8 bits after the
-    leading one: finer than bfloat16, in which networks run where a processor has it. The high and
-    low bytes apart, uint8 ``[2, *shape]``, take less room in a compressed file."""
+    """A parameter in its stored form. A matrix or kernel is stored as float16, rounded to 8 bits
+    after the leading bit: finer than bfloat16, the format in which networks can run. High and low
+    bytes are separate, uint8 ``[2, *shape]``, because they compress better."""
     if values.ndim < 2:
         return values
     bits = values.astype(np.float16).view(np.uint16)

@@ -1,4 +1,4 @@
-"""Video files become frames: the decoder and the functions that everything else reads through."""
+"""Frames of video files: the decoder, and the functions that all other modules use to read."""
 
 from .decoder import READING, VIDEO_SUFFIXES, VideoDecoder, VideoError, VideoInfo
 from .files import probe, read_frames, write_video

@@ -20,30 +20,30 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from statkit.errors import StatkitError
 
 MAX_PIXELS = 7680 * 4320
-READING = 2  # raised when the same file gives other frames than before; for what caches keep
+READING = 2  # increase it when the same file gives other frames than before; part of cache keys
 
-# Containers of video. The others that the library knows are not opened: pictures, text drawn as
-# video, and play lists, which open further files and addresses by themselves.
+# Containers of video. Other formats of the library are not opened: pictures, text drawn as video,
+# and play lists, because play lists open further files and addresses.
 CONTAINERS = (
     "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpeg,mpegts,mpegvideo,asf,flv,ogg,gif,apng,"
     "h264,hevc,m4v,mxf,dv,nut,rm,ivf"
 )
-# What files of these containers are called.
+# File name suffixes of these containers.
 VIDEO_SUFFIXES = {
     *(".avi", ".divx", ".xvid", ".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".flv"),
     *(".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".mpv", ".m1v", ".m2v", ".vob", ".ts", ".mts"),
     *(".m2ts", ".wmv", ".asf", ".ogv", ".ogm", ".gif", ".apng", ".h264", ".264", ".hevc", ".h265"),
     *(".265", ".mxf", ".dv", ".nut", ".rm", ".rmvb", ".ivf"),
 }
-AS_STORED = ((1, 0), (0, 1))  # where right and down of the picture point to
+AS_STORED = ((1, 0), (0, 1))  # the directions of right and down in the picture
 COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
-# What a still picture in a container of video is made of: codecs of pictures, brands of HEIF.
+# Marks of a still picture in a container of video: codecs of pictures, brands of HEIF.
 STILL_CODECS = {"mjpeg", "jpeg2000", "jpegxl", "png", "apng", "gif", "webp", "bmp", "tiff"}
 STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
-# Decoded pictures are defined to the last bit in these codecs; in MPEG-4 and MJPEG they are not.
+# These codecs define decoded pictures to the last bit; MPEG-4 and MJPEG do not.
 EXACT_CODECS = {"h264", "hevc", "vp8", "vp9"}
 SQUARE = 0.02  # relative difference of a pixel's sides up to which it counts as square
-OBLONG = 4.0  # largest ratio of a pixel's sides that is believed
+OBLONG = 4.0  # largest accepted ratio of a pixel's sides
 TO_SQUARE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 # PyAV refuses a frame when it has no name for a piece of its side data, as for EXIF in MJPEG. Only
@@ -52,14 +52,14 @@ SideData._missing_ = classmethod(lambda cls, _: cls.SEI_UNREGISTERED)
 
 
 class VideoError(StatkitError):
-    """A file that cannot be read as video, or a frame that it does not have."""
+    """A file is not readable as video, or does not have a frame."""
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file holds: frames that really decode, frames per second, height and width of the
-    upright picture in square pixels; ``note`` says what is wrong with a file that reads all the
-    same, ``remark`` how a sound file was read where there was a choice."""
+    """Properties of a file: number of frames that decode, frames per second, height and width of
+    the upright picture in square pixels; ``note``: a fault of a file that is still readable;
+    ``remark``: the choice that was made in reading a file without a fault."""
 
     num_frames: int
     fps: float
@@ -70,20 +70,20 @@ class VideoInfo:
 
 
 class VideoDecoder:
-    """A video file being decoded once, from its start, one frame at a time.
+    """Decodes a video file once, from its start, one frame at a time.
 
-    Of several video streams it reads the one that is marked as the default, and among equals the
-    one with the most pixels per frame, then with the most frames; never a cover or thumbnail, and
-    a stream of one picture only where there is no other.
+    If there are several video streams, it reads the default stream; among equal streams, the stream
+    with the most pixels per frame, then with the most frames. It never reads a cover or thumbnail,
+    and reads a stream of one picture only if there is no other stream.
 
     Args:
         path: the file.
-        heartbeat: called at every packet, as a sign of life.
+        heartbeat: called at every packet, to show that the decoder still works.
 
     Attributes:
-        promised: frames that the header claims; 0 where it makes no claim.
-        count: frames that :meth:`frames` has given so far.
-        note: what is wrong with it, if anything is.
+        promised: number of frames in the header; 0 if the header has no number.
+        count: number of frames that :meth:`frames` has given so far.
+        note: the fault of the file; empty if there is none.
     """
 
     def __init__(self, path: str | Path, heartbeat: Callable[[], None] | None = None):
@@ -93,7 +93,7 @@ class VideoDecoder:
         """
         self.path, self.count, self.note = path, 0, ""
         self._size, self._axes, self._to_rgb = None, AS_STORED, VideoReformatter()
-        self._square_width: int | None = None  # where the pixels are not square
+        self._square_width: int | None = None  # set if the pixels are not square
         self._remarks: list[str] = []
         self._heartbeat, self._discarded, self._decord_safe = heartbeat, 0, False
         if not Path(path).is_file():
@@ -121,12 +121,12 @@ class VideoDecoder:
 
     @property
     def container(self) -> str:
-        """The container's name, as the library calls it."""
+        """The library's name of the container."""
         return self._container.format.name
 
     def survey(self) -> tuple[int, bool]:
-        """Count the packets with something in them, decoding the first frame alone; are all of
-        them whole? The file is at its end afterwards.
+        """Count the packets that are not empty, decode only the first frame, and tell whether all
+        packets are whole. The file is at its end afterwards.
         """
         count, whole = 0, True
         for packet in self._packets():
@@ -142,8 +142,8 @@ class VideoDecoder:
     def frames(self) -> Iterator[av.VideoFrame]:
         """Every frame that decodes, in order of display.
 
-        A packet that is cut off is left out, because it decodes to half a picture. The video ends
-        at the first packet that cannot be decoded, with a ``note``.
+        An incomplete packet is skipped, because it decodes to half a picture. The video ends at
+        the first packet that cannot be decoded, with a ``note``.
 
         Raises:
             VideoError: no frame decodes, the size of the picture changes, or the file is a still
@@ -168,7 +168,7 @@ class VideoDecoder:
                 self.note = f"decoding fails after frame {self.count} ({_short(error)})"
                 if self.count:
                     return
-                continue  # a video that begins in the middle: wait for a picture
+                continue  # the video starts without a key frame: wait for a picture
             for frame in decoded:
                 yield self._counted(frame)
         if not self.count:
@@ -178,7 +178,7 @@ class VideoDecoder:
         """uint8 ``[H, W, 3]``, contiguous: the frame in RGB, upright, in square pixels.
 
         Raises:
-            VideoError: the library has no way from the frame's pixel format to RGB.
+            VideoError: the library cannot convert the frame's pixel format to RGB.
         """
         square = {}
         if self._square_width:
@@ -195,7 +195,7 @@ class VideoDecoder:
         return np.ascontiguousarray(upright[:: b + d, :: a + c])
 
     def info(self) -> VideoInfo:
-        """What was found, once the frames have been gone through."""
+        """The properties of the file, after all frames were read."""
         size = (self._size[0], self._square_width or self._size[1])
         size = size[::-1] if self._on_its_side else size
         rate = self._stream.average_rate or self._stream.guessed_rate or 0
@@ -209,8 +209,8 @@ class VideoDecoder:
     def decord_safe(self) -> bool:
         """Whether decord gives the same bytes: the only video stream of the file, in a codec of
         ``EXACT_CODECS``; pictures of 8 bits, 4:2:0, an even size and square pixels, progressive,
-        neither turned nor mirrored; no frame left out by an edit list; from time 0 on. Known when
-        the file is at its end."""
+        neither turned nor mirrored; no edit list that omits frames; start at time 0. The value is
+        known at the end of the file."""
         return self._decord_safe and not self._discarded and not self._stream.start_time
 
     @property
@@ -225,7 +225,7 @@ class VideoDecoder:
                     self._heartbeat()
                 self._discarded += packet.is_discard
                 yield packet
-        except IndexError:  # PyAV, behind the last packet, where a further stream began on the way
+        except IndexError:  # from PyAV after the last packet, if a new stream began in the file
             return
         except (av.FFmpegError, OSError) as error:
             self.note = f"reading fails after frame {self.count} ({_short(error)})"
@@ -262,7 +262,7 @@ class VideoDecoder:
         return stream
 
     def _to_square(self) -> None:
-        """Find out how wide the picture is in square pixels; its height stays."""
+        """Compute the picture's width in square pixels; the height does not change."""
         ratio = self._stream.sample_aspect_ratio or 1
         height, width = self._size
         wide = round(width * ratio)
@@ -300,26 +300,26 @@ class VideoDecoder:
 
 
 def _rank(stream: av.VideoStream) -> tuple:
-    """The stream with the greatest rank is the one to read."""
+    """The rank of a stream; the decoder reads the stream with the greatest rank."""
     codec, marked = stream.codec_context, bool(stream.disposition & Disposition.default)
     return stream.frames != 1, marked, codec.width * codec.height, stream.frames
 
 
 def openable(path: str | Path):
-    """What the library opens: an absolute path (``a:b.avi`` is no address), or the opened file
-    where the name is not text."""
+    """The argument for the library: an absolute path (so ``a:b.avi`` is not an address), or the
+    opened file if the name is not valid text."""
     name = str(Path(path).absolute())
     try:
         name.encode()
     except UnicodeEncodeError:
         return open(path, "rb")
-    with open(path, "rb"):  # a clear error where it may not be read
+    with open(path, "rb"):  # a clear error if reading is not allowed
         return name
 
 
 def _axes(frame: av.VideoFrame) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Where the picture's right and down point to when it is shown, each (right, down) and of
-    length one; as stored where the metadata say nothing, or no quarter turn and no mirror."""
+    """The directions of the picture's right and down on the screen, each (right, down) of length
+    one; ``AS_STORED`` if the metadata contain no quarter turn and no mirror."""
     matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
     if matrix is None or frame.rotation % 90:
         return AS_STORED

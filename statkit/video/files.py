@@ -1,7 +1,7 @@
 """Video files: probe, read and write them.
 
 Frames are RGB uint8 arrays ``[T, H, W, 3]`` at the file's own size, upright, in square pixels.
-PyAV and decord both decode from the start of the file and keep the frames that were asked for.
+PyAV and decord both decode from the start of the file and return only the requested frames.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from statkit.errors import StatkitError
 from .decoder import VideoDecoder, VideoError, VideoInfo, openable
 
 BACKENDS = ("decord", "pyav")
-# decord is exact on these; it fails on streams without an index, some of them after a long while.
+# decord is exact on these; it fails on streams without an index, sometimes after a long time.
 DECORD_CONTAINERS = ("avi", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 
 
 def probe(
     path: str | Path, *, most: int | None = None, heartbeat: Callable[[], None] | None = None
 ) -> VideoInfo:
-    """Decode the whole file once and say what came out of it.
+    """Decode the whole file once and return its properties.
 
-    The header's own frame count is not trusted: it can promise frames that are not there.
+    The header's frame count is not used: it can count frames that the file does not contain.
 
     Args:
         path: the file.
@@ -35,8 +35,8 @@ def probe(
         heartbeat: see :class:`VideoDecoder`.
 
     Raises:
-        VideoError: the file is missing, is not a video, no frame of it decodes, or it has more
-            than ``most``.
+        VideoError: the file is missing, is not a video, has no frame that decodes, or has more
+            than ``most`` frames.
     """
     with VideoDecoder(path, heartbeat) as video:
         for _ in video.frames():
@@ -57,8 +57,8 @@ def read_frames(
     Args:
         path: the file.
         indices: frame numbers from 0, in any order and with repeats; all frames when None.
-        backend: who decodes, "decord" or "pyav"; the frames are the same, byte for byte. decord
-            reads what it reads exactly: AVI, MP4 and Matroska that are
+        backend: the decoder, "decord" or "pyav"; the frames are the same, byte for byte. decord
+            reads only files that it decodes exactly: AVI, MP4 and Matroska that are
             :attr:`VideoDecoder.decord_safe`. PyAV reads all other files, such as the MPEG-4 AVIs
             of UCF101 (decord's older decoder rounds up to 2 grey levels differently there), and
             every file where decord is not installed. Stored frames are always read by PyAV, so
@@ -71,7 +71,7 @@ def read_frames(
         ``indices``.
 
     Raises:
-        VideoError: the file is unreadable, or does not have a frame that was asked for.
+        VideoError: the file is unreadable, or does not have a requested frame.
         ValueError: unknown backend.
     """
     if backend not in BACKENDS:
@@ -81,7 +81,7 @@ def read_frames(
         raise VideoError(f"{path}: frame numbers start at 0 and one is needed, got {wanted}")
     frames = _read_decord(path, wanted) if backend == "decord" else None
     if frames is None:
-        frames, each = _read_pyav(path, wanted, each), np.asarray  # is applied already
+        frames, each = _read_pyav(path, wanted, each), np.asarray  # already applied
     if wanted is None:
         return np.stack([each(frame) for frame in frames.values()])
     if max(wanted) not in frames:
@@ -122,10 +122,10 @@ def _read_pyav(path, wanted, each) -> dict[int, np.ndarray]:
 
 
 def _read_decord(path, wanted) -> dict[int, np.ndarray] | None:
-    """As ``_read_pyav``; None where PyAV has to read."""
+    """Like ``_read_pyav``; None if PyAV must read the file."""
     if not importlib.util.find_spec("decord"):
         return None
-    with VideoDecoder(path) as video:  # a clear error, and the packets that are really there
+    with VideoDecoder(path) as video:  # a clear error, and the true number of packets
         packets, whole = video.survey()
         if not (whole and video.decord_safe and video.container in DECORD_CONTAINERS):
             return None
@@ -134,7 +134,7 @@ def _read_decord(path, wanted) -> dict[int, np.ndarray] | None:
 
     try:
         reader = decord.VideoReader(openable(path), num_threads=1)
-        # Beyond the last packet decord repeats the last frame without a word.
+        # After the last packet, decord repeats the last frame without an error.
         length = min(len(reader), packets)
         end = length if wanted is None else min(length, max(wanted) + 1)
         keep = None if wanted is None else set(wanted)
@@ -145,6 +145,6 @@ def _read_decord(path, wanted) -> dict[int, np.ndarray] | None:
                 frames[index] = frame.asnumpy()
     except (decord.DECORDError, RuntimeError, StopIteration):
         return None
-    # Of narrow pictures it returns rows with their padding, which are no pixels.
+    # For narrow pictures, decord returns rows with padding, which is not part of the picture.
     right = frames and all(frame.shape[2] == 3 for frame in frames.values())
     return frames if right else None
