@@ -370,6 +370,7 @@ def test_paths_mean_the_folder_where_they_were_typed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("named", ["kept", "~/kept", ""])
 def test_the_cache_is_where_it_was_typed(named, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))  # which a shell and a kernel know, and chdir does not
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("STATKIT_CACHE", named)
     monkeypatch.setattr(cache, "IN_CHECKOUT", False)

@@ -15,7 +15,7 @@ from statkit.errors import StatkitError
 from .distributed import own_device
 from .processes import processes
 
-DEVICES = r"auto|cpu|mps|cuda(:\d+)?"
+DEVICES = r"auto|cpu(:\d+)?|mps(:\d+)?|cuda(:\d+)?"  # a launcher names the CPU cpu:0
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
