@@ -171,7 +171,9 @@ def explore(
 
 def with_words(widget: ipywidgets.Widget, words: str) -> dict:
     """A widget's MIME bundle with a line of text for viewers in which no kernel moves widgets."""
-    return {**widget._repr_mimebundle_(), "text/html": f"<p><small>{escape(words)}</small></p>"}
+    bundle = widget._repr_mimebundle_()
+    bundle = bundle[0] if isinstance(bundle, tuple) else bundle  # anywidget adds metadata
+    return {**bundle, "text/html": f"<p><small>{escape(words)}</small></p>"}
 
 
 def _said(controls: dict[str, ipywidgets.Widget]) -> str:
