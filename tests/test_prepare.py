@@ -195,7 +195,7 @@ def test_other_sizes_come_from_the_stored_frames(prepared):
     finally:
         shutil.move(dataset.root.with_name("gone"), dataset.root)
     assert store.hr.shape == (24, 8, 12, 16, 3) and store.lr.shape == (24, 8, 6, 8, 3)
-    with pytest.raises(DatasetError, match="prepared at 24x32, and 48x64 is asked for"):
+    with pytest.raises(DatasetError, match="prepared at 24x32, .* --hr-size 48x64"):
         store_frames(dataset, FrameSettings(8, (48, 64)), progress=False)
 
 
@@ -491,7 +491,7 @@ def test_no_picture_but_of_generated_clips_is_committed():
         pytest.skip("not a git checkout")
     kinds = {".avi", ".mp4", ".mkv", ".gif", ".jpg", ".jpeg", ".png", ".pdf", ".npy", ".npz"}
     for name in map(pathlib.Path, listed.stdout.splitlines()):
-        if name.suffix in kinds:
+        if name.suffix in kinds and name.parts[:2] != ("statkit", "shipped"):  # networks
             told = root / name.with_suffix(".json")
             assert name.suffix == ".png" and told.is_file(), name
             assert json.loads(told.read_text())["clips"] == "generated clips", name
