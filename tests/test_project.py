@@ -263,3 +263,24 @@ def test_the_run_script_finds_a_lesson_by_its_number():
     assert run["with_lesson"](["--no-browser"]) == [str(NOTEBOOKS[0]), "--no-browser"]
     with pytest.raises(SystemExit, match="no lesson 77; there are"):
         run["with_lesson"](["77"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_no_later_cell_changes_what_a_drawing_reads(path):
+    """A slider that is moved after the last cell has run calls its function with the globals of
+    that moment."""
+    book = json.loads(path.read_text(encoding="utf-8"))
+    code = [c for c in book["cells"] if c["cell_type"] == "code"]
+    read = set()
+    for cell in code:
+        tree = ast.parse("".join(cell["source"]))
+        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)]
+        inside = {id(name) for function in functions for name in ast.walk(function)}
+        names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+        stored = {n.id for n in names if isinstance(n.ctx, ast.Store) and id(n) not in inside}
+        assert not read & stored, f"{read & stored} in {''.join(cell['source'])}"
+        for function in functions:
+            of = [n for n in ast.walk(function) if isinstance(n, ast.Name)]
+            own = {argument.arg for argument in ast.walk(function.args) if hasattr(argument, "arg")}
+            own |= {n.id for n in of if isinstance(n.ctx, ast.Store)}
+            read |= {n.id for n in of if isinstance(n.ctx, ast.Load)} - own
