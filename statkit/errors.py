@@ -43,7 +43,7 @@ def in_one_line(error: BaseException) -> str | None:
 def _of_system(error: OSError) -> str:
     place = f"{error.filename}: " if error.filename else ""
     if error.errno in FULL:
-        return f"{place}the disk is full; free some room, or set STATKIT_CACHE to another disk"
+        return f"{place}the disk is full; delete some files, or set STATKIT_CACHE to another disk"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{place}{str(error.strerror).lower()}; name a place that you may use"
     return f"{place}{error.strerror or error}"

@@ -271,7 +271,7 @@ def corpus(folder: Path) -> dict[str, Case]:
     case(beside(large, good, a / "poster first.mp4"), 12, "of 2 video streams")
     case(oblong(a / "oblong.mp4", frames, Fraction(4, 3)), 12, "square", size=(48, 85))
     case(oblong(a / "nearly square.mp4", frames, Fraction(100, 99)), 12)
-    case(oblong(a / "not believed.mp4", frames, Fraction(9, 1)), 12, "not believed")
+    case(oblong(a / "not believed.mp4", frames, Fraction(9, 1)), 12, "implausible")
     case(photographs(a / "exif.avi", frames), 12)
     case(photographs(a / "exif turned.mov", frames, 6), 12, size=(64, 48))
 

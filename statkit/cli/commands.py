@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("statkit: a fault of statkit itself; please report these lines", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstatkit: stopped; the same command goes on from here", file=sys.stderr)
+        print("\nstatkit: stopped; run the same command again to continue", file=sys.stderr)
         return 130
     return 0
 
@@ -105,7 +105,7 @@ def _prepare_set(options) -> None:
     if options.preset:
         settings = _preset(options).config.frames
     if not kind or not options.out:
-        raise StatkitError("say what to prepare and where to: statkit prepare KIND --out FOLDER")
+        raise StatkitError("name the kind and the output folder: statkit prepare KIND --out FOLDER")
     if kind == "demo":
         demo = open_dataset("demo" if options.data == "demo" else options.data)
         kind, source = "folder", demo.root.parent
@@ -118,7 +118,7 @@ def _prepare_set(options) -> None:
         source = source or options.out / "downloads"
         fetch(OFFICIAL[kind].downloads, source, mirror=options.mirror)
     if source is None:
-        raise StatkitError("say where the clips are: --source FOLDER or ARCHIVE (or --fetch)")
+        raise StatkitError("name the folder of the clips: --source FOLDER or ARCHIVE (or --fetch)")
     prepare_set(
         kind,
         source,
@@ -148,7 +148,7 @@ def train(options) -> None:
 
 
 def evaluate(options) -> None:
-    """Measure rows that were trained, and a linear probe as the line a teacher must beat."""
+    """Measure rows that were trained, and a linear probe, which a trained teacher must exceed."""
     results = []
     for experiment in _experiments(options):
         for row in _rows(options):
@@ -166,7 +166,7 @@ def evaluate(options) -> None:
 
 
 def tables(options) -> None:
-    """Run the paper's tables as grids, or go on with them, and write them beside the paper's."""
+    """Run the paper's tables as grids, or continue them, beside the paper's numbers."""
     from statkit.experiments.grid import TABLES, plan, run_jobs
     from statkit.experiments.paper import paper_column
     from statkit.experiments.results import write_results
@@ -244,7 +244,7 @@ def _executor(options) -> Iterator[Executor | None]:
 
 
 def claims(options) -> None:
-    """Write CLAIMS.md: each claim of the paper, and what the committed runs say of it."""
+    """Write CLAIMS.md: each claim of the paper, and what the committed runs show."""
     from statkit.experiments.ledger import ledger
     from statkit.experiments.results import comparable, read_results
     from statkit.runtime.cache import save_text

@@ -105,7 +105,7 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
     add_value(how, "--workers", WORKERS, "one per core")
     how.add_argument("--dask", metavar="ADDRESS|local", help="spread over a Dask cluster")
     how.add_argument("--strict", action="store_true", help="stop at the first bad or missing clip")
-    limit = Parameter(float, "seconds that a clip may stand still in decoding", above=0)
+    limit = Parameter(float, "seconds that the decoding of a clip may make no progress", above=0)
     add_value(how, "--limit", limit, "8", default=8.0)
     how.add_argument("--fetch", action="store_true", help="download the archives first")
     how.add_argument("--mirror", metavar="URL", help="a folder of the archives, to fetch from")
@@ -186,7 +186,7 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
     how.add_argument(
         "--plan",
         action="store_true",
-        help="say what all this takes (trainings, steps, disk, memory, hours), and do nothing",
+        help="print the cost (trainings, steps, disk, memory, hours), and train nothing",
     )
     for flag, what in (("--clips", "training clips"), ("--classes", "classes")):
         number = Parameter(int, f"with --plan, number of {what} of a data set not here", least=2)

@@ -37,7 +37,9 @@ def share_kept(answer: Callable) -> str:
     picture = np.random.default_rng(2).normal(size=(24, 32)).cumsum(0)
     right = picture.reshape(6, 4, 8, 4).mean((1, 3)).var() / picture.var()
     found = answer(picture, 4)
-    assert np.isclose(found, right), f"of one picture {right:.3f} is left, you say {found:.3f}"
+    assert np.isclose(found, right), (
+        f"of one picture {right:.3f} is left, your answer is {found:.3f}"
+    )
     return "Right. variance_kept does so for all frames and colours of a clip."
 
 
@@ -47,10 +49,10 @@ def actor_rows(answer: Callable) -> str:
     assert np.shape(found) == (2,), f"two numbers are asked for, got {found!r}"
     assert np.isclose(found[0], 6), (
         "an actor of half the frame's height covers 6 of 12 rows when the whole frame is degraded: "
-        f"the crop that follows adds no pixels. You say {found[0]:.2f}"
+        f"the crop that follows adds no pixels. Your answer is {found[0]:.2f}"
     )
     assert np.isclose(found[1], 12), (
-        f"in a crop of half the rows the same actor fills all 12 rows; you say {found[1]:.2f}"
+        f"in a crop of half the rows the actor fills all 12 rows; your answer is {found[1]:.2f}"
     )
     assert np.allclose(answer(0.6, 0.75, 24), (14.4, 19.2)), (
         "right for half and half, not for other numbers"

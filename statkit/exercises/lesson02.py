@@ -41,7 +41,7 @@ def on_actor(answer: Callable) -> str:
     actor = torch.zeros(4, 4, dtype=torch.bool)
     actor[1:3, 1:3] = True
     found = answer(torch.ones(4, 4), actor)
-    assert abs(found - 1) < 1e-6, f"equal attention everywhere is blind: 1, not {found:.3f}"
+    assert abs(found - 1) < 1e-6, f"attention that is equal everywhere scores 1, not {found:.3f}"
     found = answer(actor.float(), actor)
     assert abs(found - 4) < 1e-6, (
         f"all attention on an actor that covers a quarter of the frame scores 4, not {found:.3f}"
@@ -49,5 +49,5 @@ def on_actor(answer: Callable) -> str:
     attention = torch.rand(4, 4, generator=torch.Generator().manual_seed(1))
     right = attention[actor].mean() / attention.mean()
     found = answer(attention, actor)
-    assert abs(found - right) < 1e-5, f"one map scores {right:.3f}, you say {found:.3f}"
+    assert abs(found - right) < 1e-5, f"one map scores {right:.3f}, your answer is {found:.3f}"
     return "Right. attention_on_actor does so, with the mask pooled to the map's size."

@@ -18,7 +18,7 @@ def map_distance(answer: Callable) -> str:
     right = sat_loss([student], [teacher])
     longer = answer(10 * student, teacher)
     assert torch.allclose(torch.as_tensor(longer), torch.as_tensor(found)), (
-        "a map ten times as bright looks at the same places; divide each map by its length first"
+        "a map ten times as bright attends to the same places; divide each map by its length first"
     )
     same = float(torch.as_tensor(answer(student, student)))
     assert abs(same) < 1e-5, f"a map is {same:.3f} away from itself"

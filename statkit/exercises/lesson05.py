@@ -13,7 +13,7 @@ def phase_of(answer: Callable) -> str:
     assert found == [0, 0, 1, 2, 3], f"epochs 0, 9, 10, 25, 39 are in 0, 0, 1, 2, 3, not {found}"
     assert answer(49, 10) == 3, f"the last phase is held: epoch 49 is in 3, not {answer(49, 10)}"
     assert answer(5, 2) == 2, "the period does not matter yet"
-    return "Right. rolling_weights looks its weights up by this number."
+    return "Right. rolling_weights finds its weights by this number."
 
 
 def increasing_weights(answer: Callable) -> str:

@@ -33,7 +33,7 @@ def perplexity_of(answer: Callable) -> str:
     assert np.isfinite(alone), "a share of 0 adds nothing; leave it out before the logarithm"
     assert np.isclose(alone, 1), f"of a single neighbour it is 1, not {alone:.3f}"
     assert np.isclose(answer(np.array([0.5, 0.25, 0.25])), 2**1.5), "the entropy there is 1.5 bits"
-    return "Right. So the slider says how many neighbours, in effect, every point has."
+    return "Right. So the slider sets how many effective neighbours each point has."
 
 
 def evenness(answer: Callable) -> str:

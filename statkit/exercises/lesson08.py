@@ -33,6 +33,4 @@ def pseudo_labels(answer: Callable) -> str:
         f"clips 1 and 2 are the surest, not {list(clips)}: large logits alone are not sure answers"
     )
     assert list(labels) == [1, 0], f"they are named 1 and 0, not {list(labels)}"
-    return (
-        "Right. Sure answers may still be wrong: test on clips with labels before you trust them."
-    )
+    return "Right. Confident answers may still be wrong: test them on clips with labels."

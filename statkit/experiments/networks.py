@@ -345,7 +345,7 @@ def _check_clips(dataset: VideoDataset, split: Split) -> None:
     """Raise DatasetError for clips that do not suffice for training or for a test."""
     if len(dataset.classes) < 2:
         raise DatasetError(
-            f"{dataset.name} has one class, {dataset.classes[0]!r}: there is nothing to tell apart"
+            f"{dataset.name} has one class, {dataset.classes[0]!r}: at least two are needed"
         )
     for part, clips, least in (("training", split.train, 2), ("test", split.test, 1)):
         if len(clips) < least:

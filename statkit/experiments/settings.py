@@ -108,7 +108,7 @@ class ExperimentConfig:
         None, "epochs of the students", kind=int, least=1, unset="the recipe's"
     )
     staged: bool = declared(
-        False, "stage two goes on from the trained plain student, as in the paper"
+        False, "stage two starts from the trained plain student, as in the paper"
     )
     choices: PaperChoices = PaperChoices()
 

@@ -125,7 +125,9 @@ class CachedTeacher:
         lengths = self.lengths[draw.clips]
         looks = [fixed_frames(n, segments, 1, v) for n, v in zip(lengths, draw.views, strict=True)]
         if not np.array_equal(np.stack(looks), draw.frames):
-            raise ValueError("targets of fixed looks were asked for other frames: draw fixed looks")
+            raise ValueError(
+                "targets of fixed frames were asked for other frames: use frame_sampling=fixed"
+            )
         return np.arange(segments)[None]
 
     def gather(self, draw: BatchIndex) -> list[Tensor]:
@@ -184,7 +186,7 @@ def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memm
             raise StatkitError(
                 f"the teacher's targets take {needed / 1e9:.1f} GB and {work.parent} has "
                 f"{free / 1e9:.1f} GB free; set STATKIT_CACHE to a folder on a larger disk, "
-                "or look live (live_teacher)"
+                "or compute the targets for every batch (--live-teacher)"
             )
         work.mkdir()
         for file, shape in zip(files, shapes.values(), strict=True):

@@ -273,7 +273,7 @@ class VideoDecoder:
             self._square_width = wide
             self._remarks.append(f"{told}; its frames are brought to square pixels")
         else:
-            self._remarks.append(f"{told}, which is not believed; its frames are left as they are")
+            self._remarks.append(f"{told}, which is implausible; its frames keep their shape")
 
     def _counted(self, frame: av.VideoFrame) -> av.VideoFrame:
         size = (frame.height, frame.width)

@@ -85,7 +85,7 @@ class Explorer:
     def save(self, name: str, **options) -> Path:
         """Save the figure as the controls now stand, with their values as its parameters."""
         if self._save is None:
-            raise ValueError("explore(...) was not told how to save: give it save=...")
+            raise ValueError("explore(...) has no way to save: pass save=...")
         return self._save(self, name, **options)
 
     def redraw(self) -> None:

@@ -59,7 +59,7 @@ def train_and_watch(experiment: Experiment, rows: Sequence[str]) -> Figure:
 class TrainingPanel:
     """A stop button over the loss curves of some rows."""
 
-    KEPT = "Whole epochs are kept: run this cell again to go on from there."
+    KEPT = "Whole epochs are kept: run this cell again to continue."
 
     def __init__(self, experiment: Experiment, rows: Sequence[str]):
         self.experiment, self.rows = experiment, tuple(rows)
