@@ -28,7 +28,7 @@ from .options import (
     add_training,
 )
 
-LEDGERS = {"generated clips": "demo.csv", "real clips": "ucf101_8.csv"}
+LEDGERS = {"generated clips": "demo*.csv", "real clips": "ucf101*.csv"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -249,8 +249,9 @@ def claims(options) -> None:
     from statkit.experiments.results import comparable, read_results
     from statkit.runtime.cache import save_text
 
-    files = {words: options.results / file for words, file in LEDGERS.items()}
-    sets = {words: comparable(read_results(f)) for words, f in files.items() if f.is_file()}
+    files = {words: sorted(options.results.glob(name)) for words, name in LEDGERS.items()}
+    runs = {words: [run for f in some for run in read_results(f)] for words, some in files.items()}
+    sets = {words: comparable(some) for words, some in runs.items() if some}
     print(f"written: {save_text(options.out, ledger(sets))}")
 
 

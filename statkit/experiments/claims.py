@@ -15,6 +15,7 @@ import numpy as np
 
 from statkit.errors import StatkitError
 
+from .paper import paper_column
 from .results import Estimate, Result, estimate, gain, values_of
 
 Runs = Sequence[Result]
@@ -32,6 +33,7 @@ class Claim:
         row, baseline, measure: the field ``measure`` of ``row`` minus that of ``baseline``.
         labelled: labelled clips per class of the runs; all clips have labels when None.
         table: key of the table that holds the runs.
+        column: of 2-D networks, or "r2plus1d_18" of 3-D ones (:func:`.paper.paper_column`).
         unit: of the difference.
         truth: whether the test needs clips with known actor and action.
         reason: why the kit cannot test the claim, and which test could.
@@ -46,17 +48,20 @@ class Claim:
     measure: str
     labelled: int | None
     table: str
+    column: str
     unit: str
     truth: bool
     reason: str
 
     def measured_on(self, runs: Runs) -> Estimate:
-        """The claim's difference, from the runs of its table.
+        """The claim's difference, from the runs of its table and its kind of network.
 
         Raises:
             ValueError: the runs lack the rows; :class:`NotReached`, the runs are too short.
         """
-        return TESTS[self.test](self, [run for run in runs if run.table == self.table])
+        place = self.table, self.column
+        own = [run for run in runs if (run.table, paper_column(run.backbone)) == place]
+        return TESTS[self.test](self, own)
 
 
 class NotReached(StatkitError):
@@ -145,6 +150,7 @@ def _read_claims() -> tuple[Claim, ...]:
         lines = list(csv.DictReader(file))
     for line in lines:
         line |= {"labelled": int(line["labelled"] or 0) or None, "truth": line["truth"] == "yes"}
+        line["column"] = line["column"] or "resnet34"
     return tuple(Claim(**line) for line in lines)
 
 

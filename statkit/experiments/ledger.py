@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 from .claims import CLAIMS, Claim, NotReached, Runs
 from .grid import TABLES
+from .paper import COLUMNS, paper_column
 from .results import Estimate, Result, holm, p_value
 from .rows import TITLES
 from .tables import in_markdown, lines_of, markdown, signed
@@ -75,7 +77,8 @@ def _evidence(claim: Claim, runs: Runs) -> Estimate | str:
     except NotReached as error:
         return str(error)
     except ValueError:
-        return f"not run; `statkit tables --table {claim.table} --data ...`"
+        network = f" --backbone {claim.column}" if claim.column != "resnet34" else ""
+        return f"not run; `statkit tables --table {claim.table}{network} --data ...`"
 
 
 def _difference(claim: Claim, found: Estimate) -> str:
@@ -102,14 +105,15 @@ def _count(rows: list[list[str]]) -> str:
 def _tables(name: str, runs: Runs) -> str:
     """The tables that the runs fill, ours beside the paper's; rows outside the plan come last."""
     parts = [f"\n## Tables on {name}\n"]
-    for key, table in TABLES.items():
-        here = [run for run in runs if run.table == key]
+    for (key, table), (column, kind) in product(TABLES.items(), COLUMNS.items()):
+        here = [r for r in runs if (r.table, paper_column(r.backbone)) == (key, column)]
         if here:
             against = TITLES[table.baseline]
             note = f"Gains are paired differences to {against}; {_made(here)}."
             rows = [*table.rows, *(row for row in TITLES if row not in table.rows)]
-            lines = markdown(lines_of(here, rows, baseline=table.baseline, table=key))
-            parts.append(f"\n**{table.title}.** {note}\n\n{lines}")
+            about = {"baseline": table.baseline, "table": key, "backbone": column}
+            lines = markdown(lines_of(here, rows, **about))
+            parts.append(f"\n**{table.title}{kind}.** {note}\n\n{lines}")
     return "".join(parts)
 
 

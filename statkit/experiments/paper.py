@@ -20,6 +20,9 @@ TABLE_1 = {  # overall weights, weights of the blocks -> row
 TABLE_4 = {"student": ("student",), "stat": ("two_stream_stat", "two_stream_stat_rc_ut")}
 
 
+COLUMNS = {"resnet34": "", "r2plus1d_18": ", 3-D network"}  # of Table 3
+
+
 def paper_column(backbone: str) -> str:
     """The column of Table 3 to compare a network with: 2-D or 3-D."""
     return "r2plus1d_18" if "r2plus1d" in backbone else "resnet34"

@@ -15,6 +15,8 @@ from statkit.errors import StatkitError
 from statkit.runtime.cache import write_atomically
 from statkit.shipped import SHIPPED
 
+from .paper import paper_column
+
 
 @dataclass(frozen=True)
 class Result:
@@ -157,19 +159,25 @@ def read_results(path: Path) -> list[Result]:
 
 
 def comparable(runs: Iterable[Result]) -> list[Result]:
-    """Runs of one data set whose students saw frames of one size: of each table, the runs at the
-    teacher's size if there are any; the other runs precede that default."""
-    runs = list(runs)
-    own = [run.config.get("student_size") for run in runs]
-    full = {run.table for run, size in zip(runs, own, strict=True) if size is None}
-    return [r for r, size in zip(runs, own, strict=True) if size is None or r.table not in full]
+    """Runs of one data set whose students saw frames of one size: of each table and kind of
+    network, the runs at the teacher's size if there are any; the other runs precede that
+    default."""
+    sized = [((r.table, paper_column(r.backbone)), r.config.get("student_size"), r) for r in runs]
+    full = {table for table, size, _ in sized if size is None}
+    return [run for table, size, run in sized if size is None or table not in full]
 
 
-def published_runs(dataset: str, table: str) -> list[Result]:
-    """The committed runs of a table on the data set of this name; may be empty."""
+def published_runs(dataset: str, table: str, column: str = "resnet34") -> list[Result]:
+    """The committed runs of a table on the data set of this name; may be empty.
+
+    Args:
+        column: of 2-D networks or, "r2plus1d_18", of 3-D ones
+            (:func:`statkit.experiments.paper.paper_column`).
+    """
     return [
         run
         for file in sorted(SHIPPED.glob("*.csv"))
         for run in comparable(read_results(file))
-        if run.table == table and json.loads(run.parameters).get("dataset") == dataset
+        if (run.table, paper_column(run.backbone)) == (table, column)
+        and json.loads(run.parameters).get("dataset") == dataset
     ]
