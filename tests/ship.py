@@ -3,6 +3,9 @@ networks from the cache, rounds them, measures them once more, and writes them w
 
 Networks that the cache lacks are named with the command that trains them, and what ships of them
 now is kept if it still fits.
+
+``python -m tests.ship --motion 0 1 2`` also measures what the cache holds of the 3-D network and
+of two streams with these seeds (Tables 3 and 4), and writes ``demo_motion.csv`` and ``CLAIMS.md``.
 """
 
 import argparse
@@ -18,11 +21,16 @@ import torch
 
 from data_prep import open_dataset
 from data_prep.demo import Clip, film
+from statkit.cli.commands import main as statkit
+from statkit.data.flow import flow_frames
 from statkit.experiments import Experiment
+from statkit.experiments.grid import TABLES
 from statkit.experiments.measure import measure
+from statkit.experiments.presets import ALL_PARTS
+from statkit.experiments.results import write_results
 from statkit.experiments.rows import ROWS
-from statkit.experiments.runs import run_name
-from statkit.experiments.settings import DEMO
+from statkit.experiments.runs import run_name, student_size
+from statkit.experiments.settings import DEMO, DEMO_3D
 from statkit.lowres import to_low_res
 from statkit.models import build_model
 from statkit.runtime.cache import REPOSITORY
@@ -38,20 +46,23 @@ ROOM = 6e6  # bytes of all networks together
 
 
 def wanted():
-    """What the lessons show first: (settings, rows, the command that trains them). Ten networks
-    have room; the students with few labels of lesson 8 are trained there."""
+    """What the lessons show first: (settings, rows, the command that trains them). There is
+    no room for more; the students with few labels of lesson 8 are trained there."""
     train = "statkit train --seeds 0 --rows"
     rows = ["teacher", "student", "sat", "tat", "stat", "stat_rc", "ut"]
     yield DEMO, rows, f"{train} {' '.join(rows)}"
     coarse = replace(DEMO, frames=replace(DEMO.frames, lr_size=(6, 8)))
     yield coarse, ["student", "stat"], f"{train} student stat --lr-size 6x8"
+    rows = ["stat", "flow_stat"]
+    yield DEMO_3D, rows, f"{train} stat flow_stat --backbone demo_r2plus1d --student-size 36x48"
 
 
 def settings_of(entry):
     """The settings of a manifest's entry, in terms of what the demo's default settings are now."""
     frames = replace(DEMO.frames, lr_size=tuple(entry["lr_size"]))
     more = {name: entry[name] for name in ("labelled", "student_epochs")}
-    return replace(DEMO, frames=frames, **more)
+    start = DEMO_3D if entry["result"]["backbone"] == DEMO_3D.backbone else DEMO
+    return replace(start, frames=frames, **more)
 
 
 def name_now(entry):
@@ -64,15 +75,37 @@ def outputs_now(entry, state):
     """Logits ``[2, classes]`` of the network on two clips that are drawn here: they change with
     the clips, the camera, the network and its weights."""
     config, row = settings_of(entry), ROWS[entry["row"]]
-    clips = [film(clip, SEED, 16, config.frames.hr_size)[0][1::2] for clip in CHECKED]
-    if row.input != "hr":
-        clips = [to_low_res(clip, config.frames.lr_size) for clip in clips]
-    frames = torch.from_numpy(np.stack(clips)).permute(0, 1, 4, 2, 3).float().flatten(0, 1) / 255
-    frames = torch.nn.functional.interpolate(frames, config.frames.hr_size, mode="bilinear")
     network = build_model(config.backbone, len(state["head.bias"])).eval()
     network.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()})
+    clips = [film(clip, SEED, 16, config.frames.hr_size)[0] for clip in CHECKED]
+    clips = clips if network.temporal else [clip[1::2] for clip in clips]
+    if row.input != "hr":
+        clips = [to_low_res(clip, config.frames.lr_size) for clip in clips]
+    if row.input == "flow":
+        clips = [flow_frames(clip) for clip in clips]
+    frames = torch.from_numpy(np.stack(clips)).permute(0, 1, 4, 2, 3).float().flatten(0, 1) / 255
+    frames = torch.nn.functional.interpolate(frames, student_size(config), mode="bilinear")
+    frames = frames.unflatten(0, (2, network.segments, -1))
+    frames = frames.transpose(2, 3) if network.temporal else frames.squeeze(2)
     with torch.no_grad():
-        return network(frames.unflatten(0, (2, -1))).logits.numpy()
+        return network(frames).logits.numpy()
+
+
+def ship_motion(dataset, seeds):
+    """Write the results of Tables 3 and 4 of the 3-D network from the cache's runs, and the claims;
+    what the cache lacks is told."""
+    results, missing = [], []
+    for table, rows in (("3", ALL_PARTS), ("4", TABLES["4"].rows)):
+        for seed in seeds:
+            experiment = Experiment(dataset, DEMO_3D, seed, fresh=True, progress=False)
+            for row in rows:
+                if all(map(experiment.trained, ROWS[row].fused_rows or (row,))):
+                    results.append(replace(experiment.result(row), table=table))
+                else:
+                    missing.append(f"{row} with seed {seed}")
+    write_results(SHIPPED / "demo_motion.csv", results)
+    print(f"{len(results)} results; not in the cache: {', '.join(missing) or 'none'}")
+    statkit(["claims"])
 
 
 def ship(dataset, config, row, command):
@@ -121,7 +154,8 @@ def revision():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.parse_args()
+    parser.add_argument("--motion", nargs="+", type=int, metavar="SEED", default=())
+    options = parser.parse_args()
     dataset, entries, missing = open_dataset("demo"), {}, []
     for config, rows, command in wanted():
         for row in rows:
@@ -141,6 +175,8 @@ def main():
     print(f"{len(entries)} networks ship, {size / 1e6:.2f} MB")
     for row, command in missing:
         print(f"not in the cache: {row} ({command})")
+    if options.motion:
+        ship_motion(dataset, options.motion)
     return int(size > ROOM)
 
 

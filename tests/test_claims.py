@@ -9,7 +9,15 @@ from statkit.cli.commands import main
 from statkit.experiments.claims import CLAIMS, TESTS, NotReached
 from statkit.experiments.grid import TABLES
 from statkit.experiments.ledger import NOTHING, ledger, verdict
-from statkit.experiments.results import Estimate, Result, estimate, holm, p_value, read_results
+from statkit.experiments.results import (
+    Estimate,
+    Result,
+    comparable,
+    estimate,
+    holm,
+    p_value,
+    read_results,
+)
 from statkit.experiments.rows import ROWS
 from statkit.shipped import SHIPPED
 
@@ -139,7 +147,26 @@ def test_the_ledger_in_the_repository_is_what_the_runs_say(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["demo", "ucf101_8"])
+def test_runs_of_a_3d_network_have_claims_and_a_table_of_their_own():
+    """The same rows and seeds as those of the 2-D network, which gains 10."""
+    flat = [run(row, s, v + s) for row, v in (("student", 40), ("stat", 50)) for s in (0, 1, 2)]
+    deep = [replace(one, backbone="demo_r2plus1d", prec1=one.prec1 / 2) for one in flat]
+    more = [replace(one, row="flow", table="4") for one in deep[:3]]
+    small = json.dumps({"config": {"student_size": [36, 48]}})
+    deep = [replace(one, parameters=small) for one in [*deep, *more]]
+    assert comparable([*flat, *deep]) == [*flat, *deep]  # of two sizes, and of two networks
+    whole = ledger({"x": [*flat, *deep]})
+    lines = {line.split(" | ")[0][2:]: line for line in whole.splitlines()}
+    assert "| +10.0 ± 0.0, 3 runs |" in lines["Transfer (SAT+TAT) helps the student"]
+    assert "| +5.0 ± 0.0, 3 runs |" in lines["Transfer (SAT+TAT) helps the student, 3-D network"]
+    assert "--table 4 --backbone r2plus1d_18" in lines["Transfer helps two streams"]
+    two, three = re.findall(r"\*\*Table 3.*?\| Student [^\n]*", whole, re.DOTALL)
+    assert "3-D network" in three and "48.95 |" in three and "20.5 ± 1.2" in three
+    assert "3-D" not in two and "42.79 |" in two and "41.0 ± 2.5" in two
+    assert "**Table 4: two streams, 3-D network.**" in whole
+
+
+@pytest.mark.parametrize("name", [file.stem for file in SHIPPED.glob("*.csv")])
 def test_the_committed_runs_are_whole(name):
     runs = read_results(SHIPPED / f"{name}.csv")
     assert runs

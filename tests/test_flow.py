@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
+from statkit.data import stored
 from statkit.data.flow import REACH, flow_frames
+from statkit.data.frames import FrameSettings
+from statkit.data.stored import FrameStore, store_frames
 
 
 def moving_spot(step, count=5):
@@ -27,3 +30,14 @@ def test_a_still_clip_and_a_single_frame_have_no_flow():
     assert still.shape == (4, 12, 16, 3) and still.dtype == np.uint8
     assert (still == (128, 128, 0)).all()
     assert (flow_frames(moving_spot((0, 0), 1)) == (128, 128, 0)).all()
+
+
+def test_a_store_makes_flow_from_its_lr_frames_alone_and_once(dataset, tmp_path, monkeypatch):
+    made = store_frames(dataset, FrameSettings(16, (24, 32)), progress=False)
+    (tmp_path / "lr.npy").write_bytes((made.folder / "lr.npy").read_bytes())
+    store = FrameStore(dataset, made.settings, tmp_path, progress=False)
+    assert not (tmp_path / "hr.npy").exists()
+    flow = store.flow
+    assert flow.shape == store.lr.shape and np.array_equal(flow[2], flow_frames(store.lr[2]))
+    monkeypatch.setattr(stored, "flow_frames", None)  # not asked again
+    assert np.array_equal(FrameStore(dataset, made.settings, tmp_path).flow, flow)

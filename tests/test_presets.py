@@ -180,7 +180,7 @@ def test_flow_does_not_cross_runs(dataset):
     frames = FrameSettings(8, consecutive=4, hr_size=(24, 32))
     assert dataset.num_frames.min() > 8
     one = Experiment(dataset, replace(DEMO, frames=frames), device="cpu", progress=False)
-    low, flow = one.store.lr[0], one._flow[0]
+    low, flow = one.store.lr[0], one.store.flow[0]
     assert np.array_equal(flow, np.concatenate([flow_frames(low[:4]), flow_frames(low[4:])]))
     assert np.array_equal(flow[3], flow[2])
     whole = store_frames(dataset, FrameSettings(999, hr_size=(24, 32)), progress=False)

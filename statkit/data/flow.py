@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+VERSION = 1  # of the pictures: a change makes stored flow anew
 ENLARGE = 4  # Farneback's windows are larger than a 12x16 frame
 REACH = 4.0  # LR pixels of motion between two stored frames that fill the 8 bits
 

@@ -21,6 +21,7 @@ from statkit.runtime.cache import (
     new_array,
     read_cached,
     save_text,
+    write_atomically,
 )
 from statkit.runtime.device import fits_on, host_tensor
 from statkit.runtime.processes import cores
@@ -30,6 +31,8 @@ from statkit.video import READING, read_frames
 from statkit.views import take_views
 
 from .clips import DatasetError, VideoDataset, load_frames
+from .flow import VERSION as FLOW_VERSION
+from .flow import flow_frames
 from .frames import FrameSettings, both_sides, kept_positions, reduced
 
 
@@ -41,11 +44,13 @@ class FrameStore:
 
     ``lengths`` int64 ``[N]``: number of real frames among the T; short clips repeat the last frame.
     ``positions`` int64 ``[N, T]``: frame numbers in the file.
+    ``progress``: whether to show a progress bar.
     """
 
     dataset: VideoDataset
     settings: FrameSettings
     folder: Path
+    progress: bool = True
 
     @cached_property
     def hr(self) -> np.ndarray:
@@ -54,6 +59,25 @@ class FrameStore:
     @cached_property
     def lr(self) -> np.ndarray:
         return load_frames(self.folder, "lr")
+
+    @cached_property
+    def flow(self) -> np.ndarray:
+        """Optical flow of the LR frames as pictures (:func:`statkit.data.flow.flow_frames`), uint8
+        ``[N, T, h, w, 3]``: computed from ``lr`` alone at first use, and stored in the cache."""
+        name = fingerprint([self.fingerprint, READING, FLOW_VERSION])
+        file = cache_folder("flow") / f"{name}.npy"
+        found = read_cached(file, partial(np.load, mmap_mode="r"))
+        if found is None:
+            with ThreadPoolExecutor(cores()) as pool:
+                jobs = pool.map(self._flow_of, range(len(self.lr)))
+                about = {"total": len(self.lr), "show": self.progress}
+                found = np.stack([*progress_bar(jobs, label="optical flow", **about)])
+            write_atomically(file, lambda path: np.save(path, found))
+        return found
+
+    def _flow_of(self, clip: int) -> np.ndarray:
+        runs = np.split(self.lr[clip], len(self.lr[clip]) // self.run_length(clip))
+        return np.concatenate([flow_frames(run) for run in runs])  # runs share no motion
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -153,14 +177,14 @@ def store_frames(
     """
     settings = _fit(settings or FrameSettings(), dataset)
     if dataset.prepared and dataset.prepared.settings == settings:
-        return FrameStore(dataset, settings, dataset.prepared.folder)
+        return FrameStore(dataset, settings, dataset.prepared.folder, progress)
     folder = _folder(dataset, settings)
     if read_cached(folder, partial(_check_store, count=len(dataset), settings=settings)) is None:
         waiting = f"another process stores frames of {dataset.name}; waiting for it"
         with locked(cache_folder("locks") / f"frames-{folder.name}", waiting):
             if not folder.is_dir():
                 _build_store(dataset, settings, folder, progress)
-    return FrameStore(dataset, settings, folder)
+    return FrameStore(dataset, settings, folder, progress)
 
 
 def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:

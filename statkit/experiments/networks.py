@@ -17,7 +17,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from statkit.backbones import MODELS
 from statkit.data.clips import DatasetError, Split, VideoDataset
-from statkit.data.flow import flow_frames
 from statkit.data.stored import FrameStore, Source, store_frames
 from statkit.evaluation import (
     start_as_probe,
@@ -35,7 +34,6 @@ from statkit.runtime.cache import (
 from statkit.runtime.device import device_name, pick_device
 from statkit.runtime.distributed import barrier, broadcast_from_main
 from statkit.runtime.processes import is_main
-from statkit.runtime.progress import progress_bar
 from statkit.shipped import manifest, shipped_weights
 from statkit.teacher import LiveTeacher, Teacher
 from statkit.training import CheckpointError, train_transfer
@@ -117,18 +115,8 @@ class RowNetworks:
         own = student_size(self.config)
         size = enlarged.get(kind.size, own)
         if kind.input == "flow":
-            return Source(self._flow, size)
+            return Source(store.flow, size)
         return Source(store.lr, size)
-
-    @cached_property
-    def _flow(self) -> np.ndarray:
-        low = self.store.lr
-        clips = progress_bar(low, label="optical flow", total=len(low), show=self.progress)
-        flows = []
-        for number, clip in enumerate(clips):  # separate runs of frames share no motion
-            runs = np.split(clip, len(clip) // self.store.run_length(number))
-            flows.append(np.concatenate([flow_frames(run) for run in runs]))
-        return np.stack(flows)
 
     def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
         """The row's trained network in evaluation mode: cached, shipped, or trained now."""

@@ -68,6 +68,8 @@ class _BlankStore(FrameStore):
     def lr(self) -> np.ndarray:
         return self._blank(self.settings.lr_size)
 
+    flow = lr
+
 
 class _BlankTargets(CachedTeacher):
     """Placeholder cached targets with the right shape; lookup and TAM work as usual."""
@@ -201,7 +203,6 @@ def _without_frames(one: Experiment) -> None:
     if one.unlabelled is not None:
         store = _BlankStore(one.unlabelled, one.config.frames, Path())
         one.pool = store, np.arange(len(one.unlabelled))
-    one._flow = one.store.lr
     with FakeTensorMode():
         one._networks["teacher"] = one.new_network("teacher")
 
