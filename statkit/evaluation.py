@@ -58,6 +58,45 @@ def attention_in_action(weights: Tensor, positions: Tensor, intervals: Tensor) -
     return (weights * inside).sum(1)
 
 
+def unit_map_sum(maps: Tensor) -> Tensor:
+    """float64 ``[D]``: the sum of the unit vectors ``Q/||Q||_2`` of maps ``[N, ...]``."""
+    return F.normalize(maps.flatten(1).float().cpu(), dim=1).double().sum(0)
+
+
+def map_distances(mean: Tensor) -> tuple[float, float]:
+    """How much a block's attention maps say, from their mean alone.
+
+    With u_n the unit map of a frame (Equation 2) and m = mean_n u_n, both are root mean squares
+    over the frames, from 0 to sqrt(2):
+
+    - **from blind**, the distance to the map b that is equal everywhere:
+      ``sqrt(mean_n ||u_n - b||^2) = sqrt(2 - 2 m.b)``;
+    - **specific**, the distance to one map for all clips, their scaled mean:
+      ``sqrt(mean_n ||u_n - m/||m|| ||^2) = sqrt(2 - 2 ||m||)``. It is 0 if all frames have one map.
+
+    Args:
+        mean: ``[D]``, m.
+    """
+    blind = mean.sum() / len(mean) ** 0.5
+    distances = (2 - 2 * torch.stack([blind, mean.norm()])).clamp_min(0).sqrt()
+    return tuple(distances.tolist())
+
+
+def weight_distances(weights: Tensor) -> tuple[float, float]:
+    """How much the temporal weights ``[N, K]`` say. Both are root mean squares over clips n and
+    intervals k:
+
+    - **from equal**, the distance to equal weights: ``sqrt(mean_nk (a_nk - 1/K)^2)``;
+    - **spread** between clips, the distance to the mean weights of all clips:
+      ``sqrt(mean_nk (a_nk - mean_n a_nk)^2)``. It is never larger than *from equal*.
+    """
+    weights = weights.double()
+    return tuple(
+        (weights - centre).square().mean().sqrt().item()
+        for centre in (1 / weights.shape[1], weights.mean(0))
+    )
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """The results of one network on some clips; attention scores exist only for a known truth.
@@ -66,7 +105,8 @@ class Evaluation:
     weights ``[N, K]``;
     on_actor: a number per block, see :func:`attention_on_actor`; in_action: a share from 0 to 1;
     in_action_blind: the share for equal weights; actor_scores ``[4, N*K]``: scores of every block
-    on every frame; their means over the frames are on_actor.
+    on every frame; their means over the frames are on_actor; from_blind and specific: a number per
+    block, see :func:`map_distances`.
     """
 
     prec1: float
@@ -79,6 +119,8 @@ class Evaluation:
     in_action: float | None = None
     in_action_blind: float | None = None
     actor_scores: Tensor | None = None
+    from_blind: tuple[float, ...] = ()
+    specific: tuple[float, ...] = ()
 
 
 @torch.no_grad()
@@ -169,6 +211,7 @@ def evaluate(
     truth = store.dataset.truth
     logits, features, embeddings, weights = [], [], [], []
     on_actor, in_action, blind = [], [], []
+    sums, maps_seen = [0.0] * 4, 0
     per_segment = MODELS[network.name].frames_per_segment
     draws = eval_batches(clips, store.lengths, network.segments, per_segment, batch_size=batch_size)
     for draw in draws:
@@ -177,6 +220,9 @@ def evaluate(
         features.append(output.features.cpu())
         embeddings.append(output.embedding.float().cpu())
         weights.append(output.tam.weights.float().cpu())
+        units = (unit_map_sum(values) for values in output.attention_maps)
+        sums = [before + unit for before, unit in zip(sums, units, strict=True)]
+        maps_seen += len(output.attention_maps[0])
         if truth is None:
             continue
         positions = store.positions[draw.clips[:, None], draw.frames[..., per_segment // 2]]
@@ -200,6 +246,7 @@ def evaluate(
     labels = torch.from_numpy(store.dataset.labels[clips])
     prec1, prec5 = precision_at_k(answers, labels)
     scores = torch.cat(on_actor, 1) if on_actor else None
+    distances = [map_distances(one / maps_seen) for one in sums]
     return Evaluation(
         prec1,
         prec5,
@@ -211,6 +258,7 @@ def evaluate(
         torch.cat(in_action).mean().item() if in_action else None,
         torch.cat(blind).mean().item() if blind else None,
         scores,
+        *zip(*distances, strict=True),
     )
 
 

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,16 @@ from statkit.evaluation import (
     attention_in_action,
     attention_on_actor,
     evaluate,
+    forward_eval,
     linear_probe,
+    map_distances,
     precision_at_k,
     predict_stored,
+    unit_map_sum,
+    weight_distances,
 )
 from statkit.models import build_model
+from statkit.sampling import eval_batches
 
 
 def test_precision_at_k_by_counting():
@@ -86,3 +93,36 @@ def test_linear_probe_separates_what_is_separable():
     assert linear_probe(features[:60], labels[:60], features[60:], labels[60:])[0] < 70
     features[torch.arange(90), torch.from_numpy(labels)] += 6
     assert linear_probe(features[:60], labels[:60], features[60:], labels[60:])[0] > 95
+
+
+def test_what_maps_say_is_measured_against_a_blind_map_and_against_their_mean():
+    """Frames look left or right, half each: u = (1, 0) and (0, 1), m = (1/2, 1/2)."""
+    sides = torch.tensor([[[3.0, 0.0]], [[0.0, 5.0]]])
+    mean = unit_map_sum(sides) / 2
+    assert mean.tolist() == [0.5, 0.5]
+    apart = math.sqrt(2 - math.sqrt(2))  # from (1, 0) to (1, 1) / sqrt(2), which is the blind map
+    assert map_distances(mean) == pytest.approx((apart, apart))
+    same = unit_map_sum(sides[:1].repeat(4, 1, 1)) / 4  # one map for all: specific is 0
+    assert map_distances(same) == pytest.approx((apart, 0))
+    assert map_distances(unit_map_sum(torch.ones(3, 2, 2)) / 3) == pytest.approx((0, 0), abs=1e-6)
+
+
+def test_what_weights_say_is_measured_against_equal_ones_and_against_their_mean():
+    weights = torch.tensor([[0.9, 0.1], [0.7, 0.3]])
+    from_equal, spread = weight_distances(weights)
+    assert from_equal == pytest.approx(math.sqrt((0.4**2 + 0.2**2) / 2))
+    assert spread == pytest.approx(0.1) and weight_distances(torch.ones(4, 2) / 2) == (0, 0)
+
+
+def test_the_distances_of_an_evaluation_are_those_of_all_its_frames(seen):
+    store, source, network = seen
+    clips = store.dataset.split(1).test
+    found = evaluate(network, source, store, clips, batch_size=5, precision="float32")
+    draw = next(eval_batches(clips, store.lengths, 8, 1, batch_size=len(clips)))
+    maps = forward_eval(network, source, draw, precision="float32").attention_maps
+    for block, values in enumerate(maps):
+        units = torch.nn.functional.normalize(values.flatten(1), dim=1)
+        for other, got in ((torch.ones_like(units), found.from_blind), (units, found.specific)):
+            centre = torch.nn.functional.normalize(other.mean(0), dim=0)
+            far = (units - centre).square().sum(1).mean().sqrt().item()
+            assert got[block] == pytest.approx(far, abs=1e-4)

@@ -1,3 +1,4 @@
+import csv
 import json
 from dataclasses import replace
 
@@ -40,6 +41,7 @@ def test_table_3_end_to_end_is_kept_and_traced(dataset, capsys):
     assert results[0].resolution == "24x32" and results[1].resolution == "12x16"
     assert all(r.fingerprint == first.store.fingerprint and r.epochs == 1 for r in results)
     assert all(0 < r.in_action < 1 and r.on_actor > 0 for r in results)
+    assert all(0 < r.specific <= r.from_blind and 0 < r.spread <= r.from_equal for r in results)
     again = experiment(dataset)
     assert [again.result(row) for row in TABLE_3] == results
     assert again.trained("stat") and not experiment(dataset, seed=1).trained("stat")
@@ -104,6 +106,26 @@ def test_interval_and_paired_gain_by_hand():
 def test_results_file_round_trip(tmp_path):
     results = runs("stat", [50.125, 60]) + [replace(runs("teacher", [90])[0], on_actor=1.5)]
     assert read_results(write_results(tmp_path / "runs.csv", results)) == results
+
+
+def test_files_without_the_columns_of_attention_are_read(tmp_path):
+    [whole] = runs("stat", [50])
+    file = write_results(tmp_path / "runs.csv", [whole])
+    with file.open(newline="") as lines:
+        table = [line[:-4] for line in csv.reader(lines)]
+    with file.open("w", newline="") as old:
+        csv.writer(old).writerows(table)
+    assert "spread" not in file.read_text() and read_results(file) == [whole]
+
+
+def test_the_probe_on_pixels_knows_the_scene_alone(dataset):
+    """Frames in which the place of one white pixel tells the class, then frames that tell nothing."""
+    one = experiment(dataset)
+    vars(one.store)["lr"] = np.zeros_like(one.store.lr)
+    assert one.probe("pixels").prec1 == pytest.approx(100 / 12, abs=0.01)
+    one.store.lr[np.arange(72), :, dataset.labels, 0] = 255
+    told = one.probe("pixels")
+    assert told.prec1 == 100 and told.row == "pixel_probe" and told.epochs == 0
 
 
 def test_the_second_stage_goes_on_from_the_first(dataset, monkeypatch):

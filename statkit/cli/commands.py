@@ -159,7 +159,7 @@ def evaluate(options) -> None:
                 )
             results.append(experiment.result(row))
         if options.probe:
-            results += [experiment.probe(side) for side in ("hr", "lr")]
+            results += [experiment.probe(side) for side in ("hr", "lr", "pixels")]
     for result in results:
         _say(_line(result))
     _report(results, options)

@@ -8,10 +8,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+import numpy as np
 import torch
 
 from statkit.analysis.embedding import knn_accuracy, neighbours
-from statkit.evaluation import Evaluation, evaluate, linear_probe, precision_at_k
+from statkit.evaluation import (
+    Evaluation,
+    evaluate,
+    linear_probe,
+    precision_at_k,
+    weight_distances,
+)
 from statkit.runtime.device import device_name
 
 from .networks import RowNetworks
@@ -27,6 +34,7 @@ def evaluate_row(experiment: RowNetworks, row: str) -> Evaluation:
         labels = torch.from_numpy(experiment.dataset.labels[experiment.split.test])
         prec1, prec5 = precision_at_k(logits, labels)
         unknown = dict.fromkeys(("on_actor", "in_action", "in_action_blind"))
+        unknown |= {"from_blind": (), "specific": ()}
         return replace(parts[0], prec1=prec1, prec5=prec5, logits=logits, **unknown)
     return evaluate(
         experiment.network(row),
@@ -48,6 +56,12 @@ def measure(experiment: RowNetworks, row: str, runs: Sequence[dict]) -> Result:
     evaluation = evaluate_row(experiment, row)
     near = neighbours(evaluation.embedding.numpy())
     labels = experiment.dataset.labels[experiment.split.test]
+    attention = {}
+    if evaluation.specific:  # fused rows have no attention of their own
+        found = (*evaluation.from_blind, *evaluation.specific)
+        from_equal, spread = weight_distances(evaluation.weights)
+        attention = {"from_blind": sum(found[:4]) / 4, "specific": sum(found[4:]) / 4}
+        attention |= {"from_equal": from_equal, "spread": spread}
     return replace(
         _result(experiment, row, evaluation.prec1, evaluation.prec5),
         epochs=experiment.recipe(row).epochs,
@@ -57,6 +71,7 @@ def measure(experiment: RowNetworks, row: str, runs: Sequence[dict]) -> Result:
         in_action=evaluation.in_action,
         in_action_blind=evaluation.in_action_blind,
         neighbours=round(knn_accuracy(near, labels), 3),
+        **{name: round(value, 4) for name, value in attention.items()},
     )
 
 
@@ -64,9 +79,13 @@ def probe(experiment: RowNetworks, side: str) -> Result:
     """A linear classifier on the frozen pretrained backbone; training should exceed its result.
 
     Args:
-        side: "hr" or "lr", the input frames.
+        side: "hr" or "lr", the input frames; "pixels", a linear classifier on the raw pixels of
+            one LR frame per clip, the middle one. It uses no network: it tells how much of the
+            class the scene alone gives away.
     """
     start = time.perf_counter()
+    if side == "pixels":
+        return _pixel_probe(experiment, start)
     torch.manual_seed(experiment.seed)
     row = "teacher" if side == "hr" else "student"
     network = experiment.new_network(row, pretrained=experiment.config.pretrained)
@@ -82,6 +101,23 @@ def probe(experiment: RowNetworks, side: str) -> Result:
     seconds = round(time.perf_counter() - start, 1)
     seen = replace(_result(experiment, row, prec1, prec5), row=name, seconds=seconds)
     return replace(seen, parameters=parameters_of(experiment))
+
+
+def _pixel_probe(experiment: RowNetworks, start: float) -> Result:
+    store, labels = experiment.store, experiment.dataset.labels
+    train, test = (
+        torch.from_numpy(np.stack([store.lr[clip, store.lengths[clip] // 2] for clip in clips]))
+        for clips in experiment.split
+    )
+    found = linear_probe(
+        train.flatten(1).float(),
+        labels[experiment.split.train],
+        test.flatten(1).float(),
+        labels[experiment.split.test],
+    )
+    seconds = round(time.perf_counter() - start, 1)
+    result = replace(_result(experiment, "student", *found), row="pixel_probe", seconds=seconds)
+    return replace(result, parameters=parameters_of(experiment))
 
 
 def _fused(

@@ -28,6 +28,11 @@ class Result:
     clips; fingerprint is that of the stored frames; table, the paper's table of the run;
     labelled, labelled clips per class (all when empty); parameters, the whole configuration and
     the row as JSON.
+
+    What the network's attention says on the test clips, empty in files that were written before
+    these columns existed: from_blind and specific, of the maps, the mean over the four blocks
+    (:func:`statkit.evaluation.map_distances`); from_equal and spread, of the temporal weights
+    (:func:`statkit.evaluation.weight_distances`).
     """
 
     row: str
@@ -48,6 +53,10 @@ class Result:
     table: str = ""
     labelled: int | None = None
     parameters: str = "{}"
+    from_blind: float | None = None
+    specific: float | None = None
+    from_equal: float | None = None
+    spread: float | None = None
 
     @property
     def config(self) -> dict:

@@ -155,7 +155,11 @@ def staged(rows: Mapping[str, Row]) -> dict[str, Row]:
     }
 
 
-PROBES = {"linear_probe_hr": "Linear probe (HR)", "linear_probe": "Linear probe"}
+PROBES = {
+    "linear_probe_hr": "Linear probe (HR)",
+    "linear_probe": "Linear probe",
+    "pixel_probe": "Linear probe on the pixels of one LR frame",
+}
 TITLES = {name: row.title for name, row in ROWS.items()} | PROBES
 
 TABLE_1 = ("stat_1_4_2", "stat_4_1_2", "stat", "stat_increasing", "stat_last", "stat_rc")
