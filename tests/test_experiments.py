@@ -119,7 +119,7 @@ def test_files_without_the_columns_of_attention_are_read(tmp_path):
 
 
 def test_the_probe_on_pixels_knows_the_scene_alone(dataset):
-    """Frames in which the place of one white pixel tells the class, then frames that tell nothing."""
+    """Frames that tell nothing, then frames in which one white pixel tells the class."""
     one = experiment(dataset)
     vars(one.store)["lr"] = np.zeros_like(one.store.lr)
     assert one.probe("pixels").prec1 == pytest.approx(100 / 12, abs=0.01)
