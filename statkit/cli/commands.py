@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from statkit.errors import StatkitError, in_one_line
@@ -179,6 +179,9 @@ def tables(options) -> None:
     config = _setting(options, dataset)
     preset, names = _preset(options), options.table
     for name in names or [preset.table if preset else "3"]:
+        if name == "knobs":
+            _knobs(options, config)
+            continue
         table, own = TABLES[name], preset if preset and name == preset.table else TABLES[name]
         rows = options.rows or own.rows
         splits = options.splits or (preset.splits if preset else (1,))
@@ -213,6 +216,63 @@ def tables(options) -> None:
         print(
             f"\n{caption}\n\n{markdown(lines)}\nwritten: {file.with_suffix('')}.csv .md .tex .png"
         )
+
+
+def _knobs(options, config) -> None:
+    """Run the knob experiment, or continue it: one file of runs, and one figure per knob."""
+    from statkit.experiments.grid import run_jobs
+    from statkit.experiments.knobs import KNOBS, VALUES, conditions, jobs
+    from statkit.experiments.results import write_results
+    from statkit.gallery.save import save_figure
+    from statkit.plots.knobs import draw_knob
+
+    if options.data not in ("demo", "demo-small"):
+        raise StatkitError(f"only generated clips have knobs, not {options.data}")
+    work = jobs(
+        conditions(options.knob or KNOBS, config, options.data), options.seeds, options.rows
+    )
+    if options.plan:
+        return _plan(options, work, _planned_clips)
+    results, total, file = [], sum(len(job) for job in work), options.out / "knobs.csv"
+    with _executor(options) as executor:
+        for new in run_jobs(work, _clips_of_job, executor, **_how(options)):
+            results += new
+            if is_main():
+                write_results(file, results)
+            for result in new:
+                _say(f"knobs  {len(results)}/{total}  {_line(result)}")
+    for knob in [knob for knob in options.knob or KNOBS if knob in VALUES and is_main()]:
+        figure, dataset = draw_knob(results, knob), _dataset(options)
+        about = {"parameters": {"knob": knob, "runs": file.name}, "dataset": dataset}
+        save_figure(figure, f"knob_{knob}", folder=file.parent, **about)
+    _say(f"written: {file}")
+
+
+@lru_cache(maxsize=2)
+def _opened(source: str):
+    from data_prep import open_dataset
+
+    return open_dataset(source)
+
+
+def _clips_of_job(job):
+    return _opened(job.source)
+
+
+def _planned_clips(job):
+    """The clips of a job if they are here; otherwise a placeholder, so that a plan draws none."""
+    from data_prep import DEMO_SIZES
+    from data_prep.demo import VERSION, Knobs
+    from statkit.experiments.plan import imagined_dataset
+    from statkit.runtime.cache import cache_folder
+
+    base, _, words = job.source.partition(":")
+    name = f"{base}-v{VERSION}{'-' if words else ''}{words}"
+    if (cache_folder("data") / name / "truth.npz").is_file():
+        return _opened(job.source)
+    train, test = DEMO_SIZES[base]
+    train = Knobs.read(words).changed().get("clips", train)
+    return imagined_dataset(train, 12, test=test, name=name)
 
 
 def _table_figure(table, results, rows, dataset, file: Path) -> None:
@@ -363,13 +423,15 @@ def _setting(options, dataset):
 
     asked = {name: getattr(options, name) for name in ("preset", "recipe", "backbone")}
     config = starting_config(dataset, **asked)
-    if options.pretrained is not None:
-        config = replace(config, pretrained=options.pretrained)
+    for name in ("pretrained", "student_pretrained"):
+        if getattr(options, name) is not None:
+            config = replace(config, **{name: getattr(options, name)})
     config = _with_given(options, config)
     parts = {name: _with_given(options, getattr(config, name)) for name in PARTS}
     config = replace(config, **parts)
     if not options.plan:  # raise the error before the frames are read
-        find_weights(config.backbone, config.pretrained)
+        for pretrained in (config.pretrained, config.student_pretrained):
+            find_weights(config.backbone, pretrained or False)
     if options.frames_per_clip is None and options.consecutive is None:
         config = with_frames_for_network(config, dataset)
     return config

@@ -138,6 +138,7 @@ def _add_data(sub: argparse.ArgumentParser) -> argparse._ArgumentGroup:
 def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: bool = False) -> None:
     """Add the options of train; of evaluate if ``probe``; of tables if ``grid``."""
     from statkit.experiments.grid import TABLES
+    from statkit.experiments.knobs import KNOBS
     from statkit.experiments.presets import PRESETS
     from statkit.experiments.rows import ROWS, TABLE_3
     from statkit.experiments.settings import DEMO, REAL
@@ -166,6 +167,12 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
         type=_weights,
         metavar="yes|no|FILE",
         help="torchvision's weights, none, or a file (default: no, yes for real clips)",
+    )
+    how.add_argument(
+        "--student-pretrained",
+        type=_weights,
+        metavar="yes|no|FILE",
+        help="the same for all networks but the teacher (default: as --pretrained)",
     )
     add_value(how, "--seeds", seed, "0", nargs="+", default=[0])
     training = sub.add_argument_group("training")
@@ -197,9 +204,13 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
         sub.add_argument(
             "--table",
             nargs="+",
-            choices=list(TABLES),
+            choices=[*TABLES, "knobs"],
             help="which of the paper's tables (3; of a preset, its own); strides: sizes that an LR "
-            "frame is enlarged to; labels: how many there are",
+            "frame is enlarged to; labels: how many there are; knobs: generated clips with one "
+            "property changed at a time",
+        )
+        sub.add_argument(
+            "--knob", nargs="+", choices=KNOBS, help="with --table knobs, only these (all)"
         )
     names, theirs = ", ".join(ROWS), f"(default: the preset's, or {' '.join(TABLE_3)})"
     sub.add_argument(

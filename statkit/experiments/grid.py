@@ -6,7 +6,7 @@ cached, so a stopped grid continues where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
 
@@ -83,15 +83,29 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Job:
-    """The work of one worker: all configurations and rows of a table for one seed and split."""
+    """The work of one worker: all configurations and rows of a table for one seed and split.
+
+    source names the clips if jobs of one grid have different clips; probe adds the linear probe
+    on the pixels of one LR frame.
+    """
 
     table: str
     settings: tuple[ExperimentConfig, ...]
     rows: tuple[str, ...]
     seed: int
+    source: str = ""
+    probe: bool = False
 
     def __len__(self) -> int:
-        return len(self.settings) * len(self.rows)
+        return len(self.settings) * (len(self.rows) + self.probe)
+
+
+Clips = VideoDataset | Callable[[Job], VideoDataset]
+
+
+def clips_of(job: Job, dataset: Clips) -> VideoDataset:
+    """The data set of a job."""
+    return dataset if isinstance(dataset, VideoDataset) else dataset(job)
 
 
 def plan(
@@ -156,23 +170,26 @@ def run_job(
         experiment = Experiment(dataset, config, job.seed, fresh=True, **about)
         for row in job.rows:
             yield replace(experiment.result(row), table=job.table)
+        if job.probe:
+            yield replace(experiment.probe("pixels"), table=job.table)
 
 
 def run_jobs(
-    jobs: Sequence[Job], dataset: VideoDataset, executor: Executor | None = None, **options
+    jobs: Sequence[Job], dataset: Clips, executor: Executor | None = None, **options
 ) -> Iterator[list[Result]]:
     """Results as they finish: one by one in this process, or one job at a time from workers.
 
     Args:
+        dataset: of all jobs, or a function that opens the data set of a job.
         executor: a process pool, or a Dask client's ``get_executor()``; None for this process.
         options: as in :func:`run_job`.
     """
     if executor is None:
         for job in jobs:
-            for result in run_job(job, dataset, progress=True, **options):
+            for result in run_job(job, clips_of(job, dataset), progress=True, **options):
                 yield [result]
         return
-    waiting = [executor.submit(_all_of, job, dataset, options) for job in jobs]
+    waiting = [executor.submit(_all_of, job, clips_of(job, dataset), options) for job in jobs]
     for done in as_completed(waiting):
         yield done.result()
 

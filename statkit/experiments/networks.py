@@ -38,8 +38,8 @@ from statkit.shipped import manifest, shipped_weights
 from statkit.teacher import LiveTeacher, Teacher
 from statkit.training import CheckpointError, train_transfer
 
-from .rows import ROWS, SCRATCH, Row, staged
-from .runs import equation_4, power_of, recipe_of, run_name, student_size
+from .rows import ROWS, Row, staged
+from .runs import equation_4, power_of, pretrained_of, recipe_of, run_name, student_size
 from .settings import DEMO, ExperimentConfig
 from .targets import CachedTeacher
 
@@ -224,8 +224,7 @@ class RowNetworks:
         source = self.source(row, store)
         teacher = self.teacher(row) if kind.transfers else None
         torch.manual_seed(self.seed)
-        pretrained = self.config.pretrained if kind.start != SCRATCH else False
-        network = self.new_network(row, pretrained=pretrained)
+        network = self.new_network(row, pretrained=pretrained_of(kind, self.config))
         before = kind.before(self.rows)
         if before:
             network.load_state_dict(self.network(kind.start).state_dict())

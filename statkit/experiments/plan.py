@@ -28,20 +28,22 @@ from statkit.teacher import LiveTeacher
 from statkit.training import MicroBatch, epoch_batches, new_optimizer, take_step
 
 from .experiment import Experiment
-from .grid import Job
-from .runs import equation_4, power_of
+from .grid import Clips, Job, clips_of
+from .runs import equation_4, power_of, result_name
 from .targets import CachedTeacher, target_shapes
 
 SECONDS = 4.0  # approximate duration of one measurement
 TEST_SHARE = 0.4  # test clips per training clip, as in UCF101's splits
 
 
-def imagined_dataset(clips: int, classes: int) -> VideoDataset:
+def imagined_dataset(
+    clips: int, classes: int, *, test: int | None = None, name: str = ""
+) -> VideoDataset:
     """A placeholder data set with a given number of training clips and classes."""
-    count = clips + round(TEST_SHARE * clips)
+    count = clips + (round(TEST_SHARE * clips) if test is None else test)
     split = Split(np.arange(clips), np.arange(clips, count))
     return VideoDataset(
-        name=f"{clips} training clips of {classes} classes",
+        name=name or f"{clips} training clips of {classes} classes",
         root=Path(),
         classes=tuple(map(str, range(classes))),
         names=tuple(map(str, range(count))),
@@ -49,7 +51,7 @@ def imagined_dataset(clips: int, classes: int) -> VideoDataset:
         num_frames=np.full(count, 1 << 20),
         splits=dict.fromkeys(range(1, 4), split),
         generated=False,
-        fingerprint="imagined",
+        fingerprint=f"imagined {name}",
     )
 
 
@@ -159,28 +161,30 @@ class Plan:
         return "\n".join([*lines, *(f"WARNING: {words}" for words in self.warnings())])
 
 
-def plan_runs(jobs: Sequence[Job], dataset: VideoDataset, **options) -> Plan:
+def plan_runs(jobs: Sequence[Job], dataset: Clips, **options) -> Plan:
     """The plan of a grid's jobs; the function trains and stores nothing.
 
     Args:
         options: as for :class:`statkit.experiments.Experiment`.
     """
-    trainings, targets, seen, asked = {}, {}, {}, 0
+    trainings, targets, seen, asked = {}, {}, set(), 0
     disk, other = Counter(), Counter()
     rates: dict[tuple, float] = {}
     for job in jobs:
         for config in job.settings:
-            one = Experiment(dataset, config, job.seed, progress=False, **options)
+            one = Experiment(clips_of(job, dataset), config, job.seed, progress=False, **options)
             _without_frames(one)
-            if config.frames.as_dict() not in seen.values():
-                seen[len(seen)] = config.frames.as_dict()
+            stored = one.dataset.fingerprint, str(config.frames.as_dict())
+            if stored not in seen:
+                seen.add(stored)
                 _count_frames(one, disk, other)
             for row in job.rows:
                 asked += 1
                 parts = one.rows[row].fused_rows or (row,)
                 looks = (1 + config.choices.flips) * config.choices.offsets
                 tested = looks * len(one.split.test) * len(parts)
-                other["evaluation"] += tested * _once(rates, one, parts[0], _seconds_per_look)
+                if not (one.folder(row) / result_name(config)).is_file():
+                    other["evaluation"] += tested * _once(rates, one, parts[0], _seconds_per_look)
                 for name in dict.fromkeys(n for part in parts for n in _needed(one.rows, part)):
                     key = one.run_name(name)
                     if key not in trainings:

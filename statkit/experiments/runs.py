@@ -30,11 +30,21 @@ FIRST_NAMES = {
 }
 
 
+def pretrained_of(row: Row, config: ExperimentConfig) -> bool | str:
+    """The pretrained weights that the row's network starts from; False for random weights."""
+    if row.start == SCRATCH:
+        return False
+    if row.input == "hr" or config.student_pretrained is None:
+        return config.pretrained
+    return config.student_pretrained
+
+
 def recipe_of(row: Row, config: ExperimentConfig) -> Recipe:
     """The configuration's recipe with the row's number of epochs. Rows from random weights do not
     use the values meant for a pretrained backbone."""
     recipe = config.recipe
-    if row.start == SCRATCH and config.pretrained:
+    for_pretrained = config.pretrained or config.student_pretrained is not None
+    if for_pretrained and not pretrained_of(row, config):
         recipe = replace(recipe, **FROM_SCRATCH)
     epochs = recipe.epochs
     if row.input != "hr" and row.labelled:
@@ -91,6 +101,9 @@ def run_name(
     """
     made, first, chain = asdict(config), rows[name], rows[name].chain(rows)
     made.pop("staged")  # the rows' ``start`` holds it
+    # The teacher's start counts for its own runs and for transfer.
+    if made.pop("student_pretrained") is not None and first.input != "hr":
+        made["pretrained"] = config.student_pretrained
     made["frames"] = config.frames.hr_side() if first.input == "hr" else config.frames.as_dict()
     # The number of labelled clips changes nothing for these rows.
     if all(row.input == "hr" or not row.labelled for row in chain):
@@ -108,6 +121,10 @@ def run_name(
     made_of = [clips, made, how, seed]
     if unlabelled is not None and not all(step["weights"][0] for step in how):
         made_of.append(unlabelled)
+    if transfer and made["pretrained"] != config.pretrained:
+        made_of.append({"teacher pretrained": config.pretrained})
+    if config.student_pretrained is not None and not pretrained_of(first, config):
+        made_of.append("from scratch")
     if live_teacher and transfer:
         made_of.append("live teacher")
     return f"{name}-{fingerprint(made_of)}"

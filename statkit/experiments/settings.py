@@ -85,7 +85,8 @@ class ExperimentConfig:
 
     Attributes:
         frames: how stored frames are made, see :class:`statkit.data.frames.FrameSettings`.
-        pretrained: as in :func:`statkit.models.build_model`.
+        pretrained: as in :func:`statkit.models.build_model`, of all networks.
+        student_pretrained: of all networks but the teacher; None, as the teacher.
         recipe: for teacher and students alike.
         choices: of what the paper leaves open.
     """
@@ -99,6 +100,7 @@ class ExperimentConfig:
         None, "size that LR frames are enlarged to", kind=SIZE, least=1, unset="the teacher's"
     )
     pretrained: bool | str = False
+    student_pretrained: bool | str | None = None
     recipe: Recipe = RECIPES["quick"]
     split: int = declared(1, "number of the official split", least=1)
     labelled: int | None = declared(

@@ -1,0 +1,149 @@
+"""When transfer helps: gains against one property of the generated clips, and against what the
+teacher's attention says, with real sets on the same axes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from statkit.experiments.conditions import Summary
+from statkit.experiments.knobs import DEFAULTS, runs_of
+from statkit.experiments.results import Result, estimate, values_of
+from statkit.experiments.rows import TITLES
+
+from .style import GROUND, INK, MUTED, OTHER, WIDTH, attach, colour_of, drawing, new_figure
+
+HEIGHT = 3.7
+LABELS = {
+    "scene": "scene: how far the background tells the class",
+    "actor": "actor: height, as a factor",
+    "idle": "idle: share of the clip without the action",
+    "clutter": "clutter: bars and moving shapes, as a factor",
+    "clips": "clips: training clips",
+}
+MEASURES = {
+    "from_blind": ("maps, from blind", "#0072B2", "--"),
+    "specific": ("maps, specific", "#0072B2", "-"),
+    "spread": ("weights, spread", "#CC79A7", "-"),
+    "in_action": ("weights in the action", "#CC79A7", "--"),
+}
+
+
+@drawing
+def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) -> Figure:
+    """One knob: prec@1, gains over the plain student, and what the teacher's attention says.
+
+    A line joins means over the seeds; bars are 95 % intervals where there are several seeds; a dot
+    is one seed. The places on the axis have equal distances.
+
+    Args:
+        runs: of the knob experiment; conditions without runs are left out.
+        knob: a name of :data:`statkit.experiments.knobs.VALUES`.
+        value: a value of the knob to mark.
+    """
+    here = runs_of(runs, knob)
+    values, conditions = list(here), list(here.values())
+    figure = new_figure(HEIGHT, generated=True, headline=LABELS[knob])
+    panels = [
+        figure.add_axes(((0.55 + k * 3.0) / WIDTH, 0.62 / HEIGHT, 2.35 / WIDTH, 2.55 / HEIGHT))
+        for k in range(3)
+    ]
+    arrays: dict[str, np.ndarray] = {"values": np.array(values, float)}
+    for row in ("teacher", "student", "stat"):
+        columns = [list(values_of(runs, row).values()) for runs in conditions]
+        arrays[row] = _line(panels[0], columns, TITLES[row], colour_of(row))
+    for order, row in enumerate(("sat", "tat", "stat")):
+        columns = [_gains(runs, row) for runs in conditions]
+        title = f"{TITLES[row]} - student"
+        arrays[f"{row}_gain"] = _line(panels[1], columns, title, colour_of(row), order)
+    for name, (title, colour, style) in MEASURES.items():
+        found = [values_of(runs, "teacher", name).values() for runs in conditions]
+        columns = [[one for one in column if one is not None] for column in found]
+        arrays[name] = _line(panels[2], columns, title, colour, style=style)
+    panels[1].axhline(0, color=MUTED, lw=0.8)
+    for axes, words in zip(panels, ("prec@1 (per cent)", "gain (points)", ""), strict=True):
+        axes.set_xticks(range(len(values)), [f"{one:g}" for one in values], fontsize=8)
+        axes.set(xlim=(-0.5, max(1, len(values)) - 0.5))
+        axes.set_ylabel(words, fontsize=8, labelpad=1)
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+        if value in values:
+            axes.axvspan(values.index(value) - 0.4, values.index(value) + 0.4, color=GROUND)
+        axes.set_title(" ", fontsize=4)
+        axes.legend(frameon=False, fontsize=7, loc="best")
+    panels[0].set_ylim(0, 100)
+    panels[2].set_ylim(0, 1)
+    panels[2].set_title("the teacher's attention (test clips)", fontsize=8)
+    default = f"default {DEFAULTS[knob]:g}"
+    panels[1].set_xlabel(f"{knob} ({default})", fontsize=8)
+    said = "; ".join(
+        f"{one:g}: {gain:+.1f}" for one, gain in zip(values, arrays["stat_gain"], strict=True)
+    )
+    return attach(figure, f"Gain of SAT+TAT in points by {knob} ({default}): {said}.", **arrays)
+
+
+def _gains(runs: Sequence[Result], row: str) -> list[float]:
+    ours, plain = values_of(runs, row), values_of(runs, "student")
+    return [ours[key] - plain[key] for key in sorted(ours.keys() & plain.keys())]
+
+
+def _line(axes, columns, title, colour, order: int = 1, style: str = "-") -> np.ndarray:
+    """Means (NaN where nothing was measured), intervals and single runs."""
+    found = [estimate(column) if column else None for column in columns]
+    means = np.array([np.nan if one is None else one.mean for one in found])
+    bars = [one.half_width if one and one.runs > 1 else np.nan for one in found]
+    at = np.arange(len(columns)) + 0.09 * (order - 1)
+    if np.isfinite(means).any():
+        axes.errorbar(
+            at, means, yerr=bars, color=colour, ls=style, marker="o", ms=4, capsize=2, label=title
+        )
+    for place, column in zip(at, columns, strict=True):
+        axes.plot([place] * len(column), column, ".", color=colour, ms=4, alpha=0.5)
+    return means
+
+
+AXES = {
+    "gap": "gap: teacher - plain student (points)",
+    "specific": "specific: distance of the teacher's maps from their mean",
+    "spread": "spread of the teacher's temporal weights between clips",
+    "pixels": "linear model on the pixels of one LR frame (per cent)",
+}
+
+
+@drawing
+def draw_sets(
+    generated: Sequence[Summary], real: Sequence[Summary], *, across: str = "specific"
+) -> Figure:
+    """The gain of SAT+TAT against one property, a mark per condition or set.
+
+    Args:
+        generated: conditions of the knob experiment. real: real sets; both with 95 % intervals of
+            the gain where there are several runs. Sets in which the property or the gain is not
+            known are left out.
+        across: a name of :data:`AXES`.
+    """
+    figure = new_figure(HEIGHT, generated=False)
+    axes = figure.add_axes((0.08, 0.6 / HEIGHT, 0.9, 2.8 / HEIGHT))
+    arrays: dict[str, np.ndarray] = {}
+    for name, sets, marker, colour in (
+        ("generated", generated, "o", OTHER),
+        ("real", real, "D", "#D55E00"),
+    ):
+        known = [one for one in sets if one.gain and np.isfinite(one.features[across])]
+        at = [one.features[across] for one in known]
+        gains = [one.gain.mean for one in known if one.gain]
+        bars = [one.gain.half_width if one.gain and one.gain.runs > 1 else 0 for one in known]
+        arrays |= {f"{name}_{across}": np.array(at), f"{name}_gain": np.array(gains)}
+        axes.errorbar(at, gains, yerr=bars, ls="", marker=marker, color=colour, capsize=2, ms=6,
+                      label=f"{name} ({len(known)})")  # fmt: skip
+        for place, gain, one in zip(at, gains, known, strict=True):
+            axes.annotate(
+                f" {one.name}", (place, gain), fontsize=7, color=INK if name == "real" else MUTED
+            )
+    axes.axhline(0, color=MUTED, lw=0.8)
+    axes.set_xlabel(AXES[across], fontsize=9)
+    axes.set_ylabel("gain of SAT+TAT (points)", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    alt = f"Gain of SAT+TAT against {AXES[across]}; {len(generated)} conditions of generated clips"
+    return attach(figure, f"{alt} and {len(real)} real sets.", **arrays)
