@@ -70,7 +70,9 @@ class _BlankStore(FrameStore):
     def lr(self) -> np.ndarray:
         return self._blank(self.settings.lr_size)
 
-    flow = lr
+    @cached_property
+    def flow(self) -> np.ndarray:
+        return self.lr
 
 
 class _BlankTargets(CachedTeacher):
@@ -183,7 +185,7 @@ def plan_runs(jobs: Sequence[Job], dataset: Clips, **options) -> Plan:
                 parts = one.rows[row].fused_rows or (row,)
                 looks = (1 + config.choices.flips) * config.choices.offsets
                 tested = looks * len(one.split.test) * len(parts)
-                if not (one.folder(row) / result_name(config)).is_file():
+                if not (cache_folder("runs") / one.run_name(row) / result_name(config)).is_file():
                     other["evaluation"] += tested * _once(rates, one, parts[0], _seconds_per_look)
                 for name in dict.fromkeys(n for part in parts for n in _needed(one.rows, part)):
                     key = one.run_name(name)
