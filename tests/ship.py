@@ -54,7 +54,8 @@ def wanted():
     coarse = replace(DEMO, frames=replace(DEMO.frames, lr_size=(6, 8)))
     yield coarse, ["student", "stat"], f"{train} student stat --lr-size 6x8"
     rows = ["stat", "flow_stat"]
-    yield DEMO_3D, rows, f"{train} stat flow_stat --backbone demo_r2plus1d --student-size 36x48"
+    flags = "--backbone demo_r2plus1d --student-size 36x48 --epochs 20"
+    yield DEMO_3D, rows, f"{train} {' '.join(rows)} {flags}"
 
 
 def settings_of(entry):

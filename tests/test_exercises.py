@@ -69,7 +69,9 @@ def test_the_next_cells_work_with_a_right_answer_and_with_the_library_otherwise(
     assert "the library's area_average, until yours passes" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("0[1-9]_*.ipynb")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))[1:], ids=lambda p: p.stem
+)
 def test_every_lesson_has_three_levels_a_prediction_and_a_quiz(path):
     cells = json.loads(path.read_text())["cells"]
     texts = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]

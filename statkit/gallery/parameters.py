@@ -55,6 +55,14 @@ PARAMETERS: Mapping[str, Parameter] = {
     "most": Parameter(int, "at most so many clips", least=4),
     "perplexity": Parameter(int, "perplexity of the picture", (5, 15, 30, 50)),
     "resolution": Parameter(str, "LR size to train at", tuple(f"{h}x{w}" for h, w in SIZES)),
+    "consecutive": Parameter(int, "consecutive frames per interval", least=1, most=4),
+    "interval": Parameter(int, "which of the clip's intervals, from 0", least=0),
+    "flow_weight": Parameter(float, "weight of the flow stream", least=0, most=3),
+    "group": Parameter(
+        str,
+        "which clips to show",
+        ("both right", "only RGB right", "only flow right", "both wrong"),
+    ),
     "labelled": Parameter(int, "clips per class with a label", least=1),
 }
 

@@ -51,7 +51,7 @@ def draw_own_clip(
     for place, (key, best) in enumerate(answers.items()):
         left, right = ((share + place) * WIDTH / len(looks) for share in (0.12, 0.92))
         box = (left, right, height - 0.45, height - 0.45 - BARS)
-        _draw_answers(page, best, titles[key], style.colour_of(key), box)
+        draw_answers(page, best, titles[key], style.colour_of(key), box)
     if generated:
         words = "the networks were trained on generated clips and know nothing else"
         page.text(0.995 * WIDTH, height - 0.06, words, ha="right", fontsize=8, color=MUTED)
@@ -63,9 +63,10 @@ def draw_own_clip(
     return style.attach(page.figure, alt, **arrays)
 
 
-def _draw_answers(
+def draw_answers(
     page: Axes, best: list[tuple[str, float]], title: str, colour: str, box: Box
 ) -> None:
+    """Bars of a network's best answers (:func:`statkit.evaluation.best_answers`) in a box."""
     left, right, bottom, top = box
     places = np.linspace(top, bottom, 2 * len(best) + 1)[1::2]
     ends = left + (right - left) * np.array([sure for _, sure in best])

@@ -1,0 +1,235 @@
+"""Motion (Section 3.1.2, Table 4): consecutive frames, the maps of a 3-D network over time, optical
+flow, and the fusion of two streams."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from statkit.data.flow import REACH
+from statkit.evaluation import best_answers
+from statkit.sampling import segment_indices
+
+from . import style
+from .attention import over_frames
+from .own_clip import draw_answers
+from .style import INK, LEFT, MUTED, RIGHT
+
+STREAMS = {"RGB": "#0072B2", "flow": "#E69F00", "both": "#222222"}
+BARS = 0.85  # inches, the answers of a stream
+MOST_ARROWS = 16  # in a row of a picture
+
+
+@style.drawing
+def draw_consecutive(
+    frames: np.ndarray,
+    *,
+    singles: int = 8,
+    segments: int = 4,
+    consecutive: int = 4,
+    headline: str = "",
+    generated: bool = False,
+) -> Figure:
+    """The frames of one clip that a 2-D network and a 3-D network see, and what moves in each run.
+
+    Args:
+        frames: uint8 ``[T, h, w, 3]``.
+        singles: K of the 2-D network, which sees one frame from each interval.
+        segments, consecutive: K of the 3-D network, and the consecutive frames from each interval.
+    """
+    aspect = frames.shape[2] / frames.shape[1]
+    single = segment_indices(len(frames), singles)[:, 0]
+    runs = segment_indices(len(frames), segments, consecutive)
+    moved = np.ptp(frames[runs].astype(np.float32), axis=1).max(-1) / 255  # [K, h, w]
+    heights = [style.strip_height(n, aspect) for n in (singles, max(8, runs.size), 2 * segments)]
+    page = style.new_page(sum(heights) + 1.75, generated=generated, headline=headline)
+    boxes = style.page_boxes(heights, top=0.6, space=0.33)
+    rows = {
+        f"2-D:\n{singles} single frames": (frames[single], single + 1),
+        f"3-D: {segments} times {consecutive} frames": (frames[runs.ravel()], runs.ravel() + 1),
+        "what moves\nin a run": (
+            moved[..., None].repeat(3, -1),
+            [f"{m:.0%}" for m in _means(moved)],
+        ),
+    }
+    for (words, (pictures, titles)), (left, right, low, high) in zip(
+        rows.items(), boxes, strict=True
+    ):
+        width = len(pictures) * aspect * (1 + style.GAP) * (low - high)
+        box = (left, left + min(width, right - left), low, high)
+        style.draw_strip(page, pictures, words, aspect=aspect, titles=titles, box=box)
+    alt = (
+        f"{headline}: {singles} single frames (numbers {_numbers(single)}), {segments} runs of "
+        f"{consecutive} consecutive frames (starting at {_numbers(runs[:, 0])}), and how much each "
+        "pixel changes in a run."
+    )
+    return style.attach(page.figure, alt, single=single, runs=runs, moved=moved)
+
+
+def _means(moved: np.ndarray) -> np.ndarray:
+    return moved.mean((1, 2))
+
+
+def _numbers(frames: np.ndarray) -> str:
+    return ", ".join(str(frame + 1) for frame in frames)
+
+
+@style.drawing
+def draw_time_maps(
+    frames: np.ndarray,
+    maps: Sequence[np.ndarray],
+    *,
+    overlay: float = 0.6,
+    headline: str = "",
+    generated: bool = False,
+) -> Figure:
+    """Equation 1 of a 3-D network in one interval: a map per block and time step.
+
+    Args:
+        frames: float ``[F, H, W, 3]`` in 0..1, the network's input.
+        maps: four arrays ``[T, h, w]``; a map stands under the middle of the frames that it covers.
+        overlay: from 0, the frame alone, to 1, the map alone.
+    """
+    count, aspect = len(frames), frames.shape[2] / frames.shape[1]
+    tall = min(0.95, style.strip_height(count, aspect))
+    wide = tall * aspect
+    page = style.new_page(5 * tall + 1.45, generated=generated, headline=headline)
+    boxes = style.page_boxes([tall] * 5, top=0.6, space=0.12)
+    right = LEFT + count * wide * (1 + style.GAP)
+    words = [f"frame {n + 1}" for n in range(count)]
+    box = (LEFT, right, *boxes[0][2:])
+    style.draw_strip(page, frames, "input", aspect=aspect, titles=words, box=box)
+    for block, (values, (_, _, low, high)) in enumerate(zip(maps, boxes[1:], strict=True), 1):
+        middles = (np.arange(len(values)) + 0.5) / len(values)
+        laid = over_frames(frames[(middles * count).astype(int)], values, overlay)
+        for middle, picture in zip(LEFT + middles * (right - LEFT), laid, strict=True):
+            style.draw_image(page, picture, (middle - wide / 2, middle + wide / 2, low, high))
+        steps, rows, columns = values.shape
+        style.label_row(page, f"Res{block}:\n{steps} × {rows}×{columns}", (LEFT, right, low, high))
+    sizes = ", ".join("x".join(map(str, values.shape)) for values in maps)
+    alt = f"{headline}: {count} frames and the maps of four blocks over time, of sizes {sizes}."
+    return style.attach(page.figure, alt, **{f"res{i}": m for i, m in enumerate(maps, 1)})
+
+
+@style.drawing
+def draw_flow(
+    frames: np.ndarray, flow: np.ndarray, *, headline: str = "", generated: bool = False
+) -> Figure:
+    """Two frames, the motion between them as arrows, and as the picture that a network gets.
+
+    Args:
+        frames: uint8 ``[2, h, w, 3]``.
+        flow: uint8 ``[h, w, 3]`` (:func:`statkit.data.flow.flow_frames`).
+    """
+    height, width = flow.shape[:2]
+    aspect = width / height
+    motion = (flow[..., :2].astype(np.float32) - 128) / 127 * REACH
+    tall = style.strip_height(4, aspect)
+    page = style.new_page(tall + 1.25, generated=generated, headline=headline)
+    [box] = style.page_boxes([tall], top=0.65, space=0)
+    titles = ["frame", "next frame", "motion", "picture for the network"]
+    pictures = [frames[0], frames[1], frames[0] // 2 + 127, flow]
+    style.draw_strip(page, pictures, f"{height}×{width}", aspect=aspect, titles=titles, box=box)
+    cell = (box[1] - box[0]) / (4 * (1 + style.GAP) * width)  # inches
+    start = box[0] + 2 * (box[1] - box[0]) / 4
+    every = -(-width // MOST_ARROWS)
+    rows, columns = np.mgrid[every // 2 : height : every, every // 2 : width : every]
+    places = start + (columns + 0.5) * cell, box[3] + (rows + 0.5) * cell
+    arrows = motion[rows, columns] * cell * every
+    about = {"angles": "xy", "scale_units": "xy", "scale": 1, "color": INK, "width": 0.002}
+    page.quiver(*places, arrows[..., 0], arrows[..., 1], **about)
+    speed = np.linalg.norm(motion, axis=-1)
+    note = f"speed in LR pixels per frame: mean {speed.mean():.1f}, greatest {speed.max():.1f}"
+    page.text(LEFT, box[2] + 0.2, note, fontsize=8, color=MUTED)
+    alt = f"{headline}: two frames of {height}x{width} pixels and the motion between them; {note}."
+    return style.attach(page.figure, alt, motion=motion, flow=flow)
+
+
+@style.drawing
+def draw_fusion(
+    rgb: np.ndarray,
+    flow: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    fuse: Callable[[np.ndarray, np.ndarray, float], np.ndarray],
+    *,
+    flow_weight: float = 1.0,
+    generated: bool = False,
+) -> Figure:
+    """Late fusion: prec@1 against the weight of the flow stream; and the classes at one weight.
+
+    Args:
+        rgb, flow: ``[N, classes]``, probabilities of each stream. labels: ``[N]``.
+        fuse: from both and the weight of the flow stream to the probabilities of both.
+    """
+
+    def right(probabilities: np.ndarray) -> np.ndarray:
+        return 100 * (probabilities.argmax(1) == labels)
+
+    weights = np.linspace(0, 3, 31)
+    curve = np.array([right(fuse(rgb, flow, weight)).mean() for weight in weights])
+    streams = {"RGB": rgb, "flow": flow, "both": fuse(rgb, flow, flow_weight)}
+    by_class = {
+        name: np.array([right(values)[labels == label].mean() for label in range(len(classes))])
+        for name, values in streams.items()
+    }
+    figure = style.new_figure(4.0, generated=generated)
+    left, bars = (
+        figure.add_axes((0.07, 0.14, 0.36, 0.72)),
+        figure.add_axes((0.62, 0.14, 0.36, 0.72)),
+    )
+    left.plot(weights, curve, color=INK)
+    whole = {name: right(values).mean() for name, values in streams.items()}
+    for name in ("RGB", "flow"):
+        left.axhline(whole[name], color=STREAMS[name], ls=":")
+        left.text(3, whole[name], f"{name} alone", ha="right", va="bottom", fontsize=8)
+    left.plot(flow_weight, whole["both"], "o", color=INK)
+    left.set_xlabel("weight of the flow stream (RGB has 1)", fontsize=9)
+    left.set_ylabel("prec@1 on the test clips (per cent)", fontsize=9)
+    left.set_title(f"weight {flow_weight:.1f}: {whole['both']:.1f} %", fontsize=10)
+    for shift, (name, values) in enumerate(by_class.items()):
+        at = np.arange(len(classes)) + 0.27 * (shift - 1)
+        bars.barh(at, values, 0.25, color=STREAMS[name], label=f"{name} {whole[name]:.1f}")
+    bars.set_yticks(range(len(classes)), classes, fontsize=8)
+    bars.set(xlim=(0, 100), ylim=(len(classes) - 0.5, -0.5))
+    bars.set_xlabel("prec@1 of each class (per cent)", fontsize=9)
+    bars.legend(ncols=3, fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1))
+    for axes in (left, bars):
+        axes.spines[["top", "right"]].set_visible(False)
+    said = ", ".join(f"{name} {value:.1f}" for name, value in whole.items())
+    alt = f"prec@1 in per cent with weight {flow_weight:.1f} of the flow stream: {said}."
+    return style.attach(figure, alt, weights=weights, prec1=curve, **by_class)
+
+
+@style.drawing
+def draw_streams(
+    pictures: dict[str, np.ndarray],
+    probabilities: dict[str, np.ndarray],
+    classes: Sequence[str],
+    *,
+    headline: str = "",
+    generated: bool = False,
+) -> Figure:
+    """One clip as each stream sees it, and the three best answers of each stream and of both.
+
+    Args:
+        pictures: stream -> uint8 ``[n, h, w, 3]``.
+        probabilities: stream, or "both" -> ``[classes]``.
+    """
+    count = max(map(len, pictures.values()))
+    aspect = next(iter(pictures.values())).shape[2] / next(iter(pictures.values())).shape[1]
+    tall = style.strip_height(count, aspect)
+    height = 2 * tall + BARS + 1.55
+    page = style.new_page(height, generated=generated, headline=headline)
+    boxes = style.page_boxes([tall] * len(pictures), top=0.4, space=0.06)
+    for (name, frames), box in zip(pictures.items(), boxes, strict=True):
+        style.draw_strip(page, frames, name, aspect=aspect, box=box)
+    best = {name: best_answers(values, classes, 3) for name, values in probabilities.items()}
+    for place, (name, answers) in enumerate(best.items()):
+        ends = [(share + place) * (RIGHT - LEFT) / len(best) + LEFT for share in (0.02, 0.94)]
+        box = (*ends, height - 0.45, height - 0.45 - BARS)
+        draw_answers(page, answers, name, STREAMS[name], box)
+    said = "; ".join(f"{name} says {answers[0][0]}" for name, answers in best.items())
+    alt = f"{headline}: {said}."
+    arrays = {f"{name}_probabilities": values for name, values in probabilities.items()}
+    return style.attach(page.figure, alt, **arrays)
