@@ -78,8 +78,8 @@ def map_distances(mean: Tensor) -> tuple[float, float]:
         mean: ``[D]``, m.
     """
     blind = mean.sum() / len(mean) ** 0.5
-    distances = (2 - 2 * torch.stack([blind, mean.norm()])).clamp_min(0).sqrt()
-    return tuple(distances.tolist())
+    from_blind, specific = (2 - 2 * torch.stack([blind, mean.norm()])).clamp_min(0).sqrt().tolist()
+    return from_blind, specific
 
 
 def weight_distances(weights: Tensor) -> tuple[float, float]:
@@ -91,10 +91,8 @@ def weight_distances(weights: Tensor) -> tuple[float, float]:
       ``sqrt(mean_nk (a_nk - mean_n a_nk)^2)``. It is never larger than *from equal*.
     """
     weights = weights.double()
-    return tuple(
-        (weights - centre).square().mean().sqrt().item()
-        for centre in (1 / weights.shape[1], weights.mean(0))
-    )
+    from_equal = (weights - 1 / weights.shape[1]).square().mean().sqrt().item()
+    return from_equal, (weights - weights.mean(0)).square().mean().sqrt().item()
 
 
 @dataclass(frozen=True)
@@ -211,7 +209,7 @@ def evaluate(
     truth = store.dataset.truth
     logits, features, embeddings, weights = [], [], [], []
     on_actor, in_action, blind = [], [], []
-    sums, maps_seen = [0.0] * 4, 0
+    sums, maps_seen = [torch.zeros(())] * 4, 0
     per_segment = MODELS[network.name].frames_per_segment
     draws = eval_batches(clips, store.lengths, network.segments, per_segment, batch_size=batch_size)
     for draw in draws:

@@ -29,6 +29,7 @@ def sat_loss(
     sample_weights: Tensor | None = None,
     time: str = "whole",
     sizes: str = "pool",
+    specific: bool = False,
 ) -> Tensor:
     """Equation 2: how far the student's spatial attention is from the teacher's.
 
@@ -46,6 +47,8 @@ def sat_loss(
             time step; the distances are averaged) or "mean" (the mean map over time).
         sizes: where sizes differ: "pool" (area-pool the larger axis to the smaller one, for student
             or teacher) or "upsample" (resize the student's map to the teacher's size, linearly).
+        specific: compare what is specific to each clip, see :func:`specific_part`; not in the
+            paper.
 
     Returns:
         float32 scalar. No gradient flows to the teacher.
@@ -59,7 +62,8 @@ def sat_loss(
     if time == "mean":
         means = ([side.mean(1) if side.ndim == 4 else side for side in pair] for pair in pairs)
         pairs = [(ours, theirs) for ours, theirs in means]
-    return _attention_distance(pairs, weights, distance, sample_weights, steps=time == "step")
+    steps = time == "step"
+    return _attention_distance(pairs, weights, distance, sample_weights, steps, specific)
 
 
 def tat_loss(
@@ -69,6 +73,7 @@ def tat_loss(
     *,
     distance: str = "norm",
     sample_weights: Tensor | None = None,
+    specific: bool = False,
 ) -> Tensor:
     """Equation 3: how far the student's temporal attention is from the teacher's.
 
@@ -79,7 +84,22 @@ def tat_loss(
     for student, teacher in pairs:
         if student.shape != teacher.shape:
             raise ValueError(f"TAM outputs differ: {list(student.shape)}, {list(teacher.shape)}")
-    return _attention_distance(pairs, weights, distance, sample_weights)
+    return _attention_distance(pairs, weights, distance, sample_weights, specific=specific)
+
+
+def specific_part(units: Tensor) -> Tensor:
+    """What attention says of each sample alone: ``u_n - mean_n u_n``, of unit vectors ``[N, D]``.
+
+    If all maps of a teacher are much the same (a bright centre, say), Equation 2 mostly asks the
+    student to copy one constant map. A constant carries no information about the clip, so
+    ``specific`` losses subtract it, from the teacher and from the student, each its own, and scale
+    the rest to unit length again. The constant is the mean over the training frames; the batch, a
+    random draw of the training frames (K frames per clip), estimates it. Both sides take the mean
+    over the same frames, so an unusual batch shifts both alike. A batch of one sample has no
+    specific part: its loss is 0. If a batch is computed in parts (micro-batches, several
+    processes), each part takes its own mean, as batch normalisation does.
+    """
+    return units - units.mean(0)
 
 
 def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float = 4.0) -> Tensor:
@@ -150,6 +170,8 @@ class STATLoss:
         label_smoothing: smoothing in the cross-entropy, 0 in the paper.
         kd: weight of :func:`kd_loss`, 0 in the paper.
         confident: whether SAT and TAT are weighted by :func:`confidence_weights`; not in the paper.
+        specific: whether SAT and TAT compare only what is specific to each clip
+            (:func:`specific_part`); not in the paper.
     """
 
     ce: float = 1 / 3
@@ -164,6 +186,7 @@ class STATLoss:
     label_smoothing: float = 0.0
     kd: float = 0.0
     confident: bool = False
+    specific: bool = False
 
     def __post_init__(self):
         weights = (self.ce, self.sat, self.tat, self.kd)
@@ -206,6 +229,7 @@ class STATLoss:
                 sample_weights=sample_weights.frames,
                 time=self.time,
                 sizes=self.sizes,
+                specific=self.specific,
             )
             tat = tat_loss(
                 self._layers(student.tam),
@@ -213,6 +237,7 @@ class STATLoss:
                 self.tat_layers,
                 distance=self.distance,
                 sample_weights=sample_weights.clips,
+                specific=self.specific,
             )
         if self.kd:
             kd = kd_loss(student.logits, teacher.logits)
@@ -227,7 +252,9 @@ class STATLoss:
         return (tam.fc1, tam.fc2 if self.tat_targets == "paper" else tam.weights)
 
 
-def _attention_distance(pairs, weights, distance, sample_weights, *, steps: bool = False) -> Tensor:
+def _attention_distance(
+    pairs, weights, distance, sample_weights, steps: bool = False, specific: bool = False
+) -> Tensor:
     if not pairs:
         raise ValueError("nothing to compare: both lists are empty")
     weights = [1 / len(pairs)] * len(pairs) if weights is None else list(weights)
@@ -235,19 +262,25 @@ def _attention_distance(pairs, weights, distance, sample_weights, *, steps: bool
         raise ValueError(f"{len(weights)} weights for {len(pairs)} pairs")
     if distance not in DISTANCES:
         raise ValueError(f"distance {distance!r} is not one of {DISTANCES}")
-    parts = [_distance(s, t.detach(), distance, sample_weights, steps) for s, t in pairs]
+    how = distance, sample_weights, steps, specific
+    parts = [_distance(s, t.detach(), *how) for s, t in pairs]
     return sum(weight * part for weight, part in zip(weights, parts, strict=True))
 
 
 def _distance(
-    student, teacher, distance: str, sample_weights: Tensor | None, steps: bool
+    student, teacher, distance: str, sample_weights: Tensor | None, steps: bool, specific: bool
 ) -> Tensor:
     if steps and student.ndim == 4:
         sample_weights = (
             None if sample_weights is None else sample_weights.repeat_interleave(student.shape[1])
         )
         student, teacher = student.flatten(0, 1), teacher.flatten(0, 1)
-    difference = _unit(student) - _unit(teacher)
+    ours, theirs = _unit(student), _unit(teacher)
+    if specific:
+        # eps: rounding errors of equal maps are no direction.
+        ours, theirs = specific_part(ours), specific_part(theirs)
+        ours, theirs = (F.normalize(side, dim=1, eps=1e-5) for side in (ours, theirs))
+    difference = ours - theirs
     if distance == "norm":
         distances = torch.linalg.vector_norm(difference, dim=1)
     else:

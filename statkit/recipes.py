@@ -34,6 +34,13 @@ class Recipe:
     backbone_rate: float | None = declared(
         None, "peak learning rate of the backbone", kind=float, above=0, unset="that of the head"
     )
+    tam_rate: float | None = declared(
+        None,
+        "peak learning rate of the TAM; a high rate makes its weights differ between clips",
+        kind=float,
+        above=0,
+        unset="that of the head",
+    )
     schedule: str = declared("cosine", "learning rate over the epochs", choices=SCHEDULES)
     weight_decay: float = declared(
         0.05, "weight decay, but not of biases and normalisation", least=0

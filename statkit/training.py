@@ -337,7 +337,11 @@ def new_optimizer(network: STATNet, recipe: Recipe) -> torch.optim.Optimizer:
         ]
 
     groups = split(network.backbone_parameters(), recipe.backbone_rate or recipe.rate)
-    groups += split(network.head_parameters(), recipe.rate)
+    if recipe.tam_rate:
+        groups += split(network.tam.parameters(), recipe.tam_rate)
+        groups += split(network.head.parameters(), recipe.rate)
+    else:  # one group, whose order unfinished checkpoints have
+        groups += split(network.head_parameters(), recipe.rate)
     common: dict[str, Any] = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, **common)

@@ -4,7 +4,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from statkit.losses import STATLoss, confidence_weights, kd_loss, sat_loss, tat_loss
+from statkit.losses import (
+    STATLoss,
+    confidence_weights,
+    kd_loss,
+    sat_loss,
+    specific_part,
+    tat_loss,
+)
 
 
 def naive(student, teacher, weights, reduction):
@@ -187,3 +194,46 @@ def test_unlabelled_video_needs_no_labels_and_the_rest_is_refused_in_words():
         STATLoss(ce=-1)
     with pytest.raises(ValueError, match="3 weights for 4 pairs"):
         sat_loss(student.attention_maps, teacher.attention_maps, (1, 1, 1))
+
+
+def test_what_is_specific_to_a_clip_by_hand():
+    """Unit maps (1, 0) and (0, 1) less their mean (1/2, 1/2): (1, -1) and (-1, 1), scaled."""
+    student = torch.tensor([[[3.0, 0.0]], [[0.0, 5.0]]])
+    assert specific_part(torch.eye(2)).tolist() == [[0.5, -0.5], [-0.5, 0.5]]
+    alike = torch.tensor([[[3.0, 1.0]], [[1.0, 3.0]]])  # the same on a constant ground
+    assert sat_loss([student], [alike]).item() > 0.3
+    assert sat_loss([student], [alike], specific=True).item() == pytest.approx(0, abs=1e-6)
+    opposite = alike.flip(0)
+    assert sat_loss([student], [opposite], specific=True).item() == pytest.approx(2)
+    outputs = [values.flatten(1) for values in (student, alike, opposite)]
+    assert tat_loss(outputs[:1], outputs[1:2], specific=True).item() == pytest.approx(0, abs=1e-6)
+    assert tat_loss(outputs[:1], outputs[2:], specific=True).item() == pytest.approx(2)
+
+
+def test_the_specific_loss_against_loops():
+    student, teacher = maps(*SHAPES, seed=1), maps(*SHAPES, seed=2)
+
+    def centred(values):
+        units = [
+            [v / math.sqrt(sum(x * x for x in row)) for v in row]
+            for row in values.flatten(1).tolist()
+        ]
+        mean = [sum(column) / len(units) for column in zip(*units, strict=True)]
+        rows = [[v - m for v, m in zip(row, mean, strict=True)] for row in units]
+        return torch.tensor(rows, dtype=torch.float64)
+
+    pairs = [[centred(values) for values in side] for side in (student, teacher)]
+    expected = naive(*pairs, [0.25] * 4, "norm")
+    assert sat_loss(student, teacher, specific=True).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_equal_maps_have_nothing_specific():
+    """Rounding errors of equal maps must not become a direction; a single clip has no mean."""
+    same = torch.rand(1, 4, 5).repeat(7, 1, 1).requires_grad_()
+    other = torch.rand(7, 4, 5)
+    found = sat_loss([same], [other], specific=True)
+    assert found.item() == pytest.approx(1, abs=0.02)  # zero against unit vectors
+    assert sat_loss([same], [other[:1].repeat(7, 1, 1)], specific=True).item() < 0.1
+    alone = sat_loss([same[:1]], [other[:1]], specific=True)
+    alone.backward()
+    assert alone.item() == 0 and torch.isfinite(same.grad).all()

@@ -19,9 +19,10 @@ from statkit.experiments.grid import plan
 from statkit.experiments.paper import paper_numbers
 from statkit.experiments.presets import PRESETS, starting_config
 from statkit.experiments.rows import ROWS, staged
-from statkit.experiments.runs import equation_4, recipe_of, run_name
+from statkit.experiments.runs import equation_4, pretrained_of, recipe_of, run_name
 from statkit.experiments.settings import DEMO, REAL, PaperChoices
 from statkit.models import build_model
+from statkit.recipes import RECIPES
 from statkit.runtime.cache import fingerprint
 from statkit.sampling import segment_indices
 
@@ -143,8 +144,34 @@ def test_names_of_runs_are_those_before_there_were_presets():
                 name = run_name(row, ROWS, config, 3, clips="abc", **how)
                 names[f"{i}{row}{bool(how)}"] = name
     assert fingerprint(names) == "51ea3899117e28b4"
+    faster = replace(REAL, recipe=replace(REAL.recipe, tam_rate=1e-3))
+    apart = [run_name(row, ROWS, c, 3, clips="abc") for row in ROWS for c in (REAL, faster)]
+    assert len(set(apart)) == 2 * len(ROWS)
     assert FrameSettings().as_dict().keys() >= {"frames_per_clip", "seed"}
     assert "consecutive" not in FrameSettings().as_dict()
+
+
+def test_pretraining_of_teacher_and_student_apart():
+    """The runs of a 2 x 2 design: two teachers, two plain students, four transfer students."""
+    tuned = replace(REAL, recipe=RECIPES["finetune"])
+    cells = [
+        replace(tuned, pretrained=t, student_pretrained=s)
+        for t in (False, True)
+        for s in (False, True)
+    ]
+    names = {
+        row: [run_name(row, ROWS, cell, 0, clips="abc") for cell in cells]
+        for row in ("teacher", "student", "stat")
+    }
+    assert names["teacher"] == [names["teacher"][0]] * 2 + [names["teacher"][2]] * 2
+    assert names["student"] == names["student"][:2] * 2 and len(set(names["stat"])) == 4
+    assert len(set(names["teacher"])) == len(set(names["student"])) == 2
+    both = replace(tuned, pretrained=True)
+    for row, found in names.items():
+        assert run_name(row, ROWS, both, 0, clips="abc") == found[3]
+        assert run_name(row, ROWS, replace(tuned, pretrained=False), 0, clips="abc") not in found
+        starts = [(pretrained_of(ROWS[row], c), recipe_of(ROWS[row], c).start) for c in cells]
+        assert set(starts) == {(False, "random"), (True, "probe")}
 
 
 @pytest.mark.parametrize("segments, frames", [(4, 5), (4, 16)])

@@ -233,6 +233,15 @@ def gradients(store, most, *, recipe, loss, teacher):
     return torch.cat(found), parts.values()
 
 
+def test_the_temporal_module_can_have_its_own_rate():
+    network = new_network()
+    for recipe, wanted in ((RECIPE, {3e-3}), (replace(RECIPE, tam_rate=0.05), {3e-3, 0.05})):
+        groups = new_optimizer(network, recipe).param_groups
+        rates = {id(p): group["rate"] for group in groups for p in group["params"]}
+        assert set(rates.values()) == wanted and len(rates) == len(list(network.parameters()))
+        assert {rates[id(p)] for p in network.tam.parameters()} == {max(wanted)}
+
+
 @pytest.mark.parametrize("most", [1, 5, 8, 22])
 def test_micro_batches_have_the_gradients_of_the_batch(store, most):
     """With frozen normalisation: every loss is a mean over samples, in slices of unequal size."""

@@ -31,6 +31,8 @@ class Row:
             (:func:`statkit.losses.confidence_weights`).
         power, distance: of the attention maps (Equation 1) and between them (Equation 2); None,
             the configuration's choices.
+        specific: whether SAT and TAT compare only what is specific to each clip
+            (:func:`statkit.losses.specific_part`).
         size: size to which LR frames are enlarged: None, the configuration's; "hr", the
             teacher's; "half", half of the teacher's; "lr", no enlargement.
         small_stem: no striding before the first block.
@@ -51,6 +53,7 @@ class Row:
     size: str | None = None
     small_stem: bool = False
     fused_rows: tuple[str, ...] = ()
+    specific: bool = False
 
     @property
     def transfers(self) -> bool:
@@ -101,6 +104,12 @@ ROWS = {
         kd=1 / 4,
         confident=True,
     ),
+    # What is specific to the clip: attention less its mean; sharper maps.
+    "sat_specific": Row("SAT, specific", (1 / 2, 1 / 2, 0), specific=True),
+    "tat_specific": Row("TAT, specific", (1 / 2, 0, 1 / 2), specific=True),
+    "stat_specific": Row("SAT+TAT, specific", THIRDS, specific=True),
+    "stat_p2": Row("SAT+TAT, p = 2", THIRDS, power=2),
+    "stat_p4": Row("SAT+TAT, p = 4", THIRDS, power=4),
     # More epochs, or another start: fair baselines, and transfer under the same conditions.
     "student_converged": Row("Student, 3x epochs", epoch_factor=3),
     "student_longest": Row("Student, 6x epochs", epoch_factor=6),

@@ -30,6 +30,10 @@ FIRST_NAMES = {
 }
 
 
+# Fields that did not exist when the first networks were trained.
+NEW_ROW_FIELDS = {"specific": False}
+
+
 def pretrained_of(row: Row, config: ExperimentConfig) -> bool | str:
     """The pretrained weights that the row's network starts from; False for random weights."""
     if row.start == SCRATCH:
@@ -80,6 +84,7 @@ def equation_4(row: Row, config: ExperimentConfig, epoch: int) -> STATLoss:
         sizes=reading.sizes,
         kd=row.kd,
         confident=row.confident,
+        specific=row.specific or reading.specific,
     )
 
 
@@ -113,9 +118,9 @@ def run_name(
     made["student_size"] = student_size(config)
     if first.input == "hr":
         made.pop("student_size")
-    how = [_keyed({k: v for k, v in asdict(row).items() if k != "title"}) for row in chain]
+    how = [_keyed(_without_new(asdict(row), NEW_ROW_FIELDS)) for row in chain]
     transfer = any(sum(step["weights"][1:]) + step["kd"] for step in how)
-    made["recipe"] = _keyed(made["recipe"])
+    made["recipe"] = _keyed(_without_new(made["recipe"], {"tam_rate": None}))
     made.pop("choices")
     made["reading"] = _keyed(config.choices.non_default(TRAINING if transfer else ("tam",)))
     made_of = [clips, made, how, seed]
@@ -134,6 +139,12 @@ def result_name(config: ExperimentConfig) -> str:
     """The file name of a run's result; it also changes with choices that affect only the test."""
     changed = _keyed(config.choices.non_default())
     return f"result{'-' + fingerprint(changed) if changed else ''}.json"
+
+
+def _without_new(fields: dict, new: dict) -> dict:
+    """The fields without the title and without new fields that have their first value."""
+    same = {name for name, value in new.items() if fields[name] == value}
+    return {name: v for name, v in fields.items() if name not in same | {"title"}}
 
 
 def _keyed(fields: dict) -> dict:

@@ -23,7 +23,9 @@ class PaperChoices:
     channels: str = declared(
         "sum", "Equation 1: how a map combines the channels", choices=REDUCTIONS
     )
-    power: int = declared(1, "Equation 1: p; 2 as in classic attention transfer", choices=(1, 2))
+    power: int = declared(
+        1, "Equation 1: p; 2 as in classic attention transfer, 4 is sharper", choices=(1, 2, 4)
+    )
     time: str = declared(
         "whole",
         "Equation 2, 3-D networks: one vector over T*H*W, one per time step, or the mean",
@@ -41,6 +43,9 @@ class PaperChoices:
         "paper",
         "Equation 3: both outputs before the softmax, or the first and the attention",
         choices=TAT_TARGETS,
+    )
+    specific: bool = declared(
+        False, "Equations 2 and 3: only what is specific to the clip, attention less its mean"
     )
     tam: str = declared(
         "stacked",
