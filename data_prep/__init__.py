@@ -11,8 +11,9 @@ import numpy as np
 from statkit.data.clips import VideoDataset
 from statkit.runtime.cache import cache_folder
 
-from .demo import VERSION, Knobs, make_demo
+from .demo import VERSION, Knobs, card_of, make_demo
 from .folder import BROKEN, index_folder
+from .on_demand import open_on_demand
 from .prepared import is_prepared, open_prepared
 
 DEMO_SIZES = {"demo": (768, 720), "demo-small": (192, 96)}
@@ -24,10 +25,11 @@ def open_dataset(
     """Open a data set; every data set is opened with this function.
 
     Args:
-        source: "demo" (generated clips, made on first use), "demo-small" (fewer clips, for a
-            quick test), either with knobs after a colon, such as "demo:scene=0.5,actor=0.7"
-            (:class:`data_prep.demo.Knobs`), a prepared folder (see :mod:`data_prep.prepare`), or a
-            folder or an archive of clips in any layout that :mod:`data_prep.discover` names.
+        source: "demo" (generated clips, each drawn when it is first used), "demo-small" (fewer
+            clips, for a quick test), either with knobs after a colon, such as
+            "demo:scene=0.5,actor=0.7" (:class:`data_prep.demo.Knobs`), a prepared folder (see
+            :mod:`data_prep.prepare`), or a folder or an archive of clips in any layout that
+            :mod:`data_prep.discover` names.
         lists: folder or archive of UCF101's or HMDB51's split lists, if the lists are not in
             the folder of the clips.
 
@@ -43,6 +45,9 @@ def open_dataset(
     changed = "".join(f"-{knob}={value:g}" for knob, value in knobs.changed().items())
     folder = cache_folder("data") / f"{name}-v{VERSION}{changed}"
     _set_aside_if_broken(folder)
+    opened = open_on_demand(folder, card_of(train, test, knobs=knobs))
+    if opened is not None:
+        return opened
     return index_folder(make_demo(folder, train=train, test=test, knobs=knobs), progress=progress)
 
 
@@ -51,7 +56,8 @@ def _set_aside_if_broken(folder: Path) -> None:
     try:
         if folder.is_dir():
             json.loads((folder / "generated.json").read_bytes())
-            np.load(folder / "truth.npz")["names"]
+            if (folder / "truth.npz").exists():  # a set that is drawn on demand gets it last
+                np.load(folder / "truth.npz")["names"]
     except BROKEN:
         aside = folder.with_name(f"{folder.name}.broken")
         shutil.rmtree(aside, ignore_errors=True)

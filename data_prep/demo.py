@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from joblib import Parallel, delayed
 from PIL import Image, ImageDraw
 
 from statkit.errors import StatkitError
+from statkit.runtime.cache import write_atomically
 from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
 from statkit.video import write_video
@@ -48,6 +50,7 @@ from .actor import (
 VERSION = 4
 NOTE = "These clips are generated: drawn by data_prep/demo.py, not filmed."
 CLIPS_PER_GROUP = 2  # of each action
+FEW = 48  # clips that are drawn without a progress bar and without more processes
 FINE = 2  # draws at twice the size and averages down, for smooth edges
 
 
@@ -290,7 +293,7 @@ def _write_clip(task: tuple[Clip, int, int, tuple[int, int], Path, Knobs]) -> di
     """Write one clip's video and return its row of the truth."""
     clip, seed, frames, size, out, knobs = task
     pictures, masks, interval = film(clip, seed, frames, size, knobs)
-    write_video(out / "videos" / clip.name, pictures, fps=12)
+    write_atomically(out / "videos" / clip.name, lambda path: write_video(path, pictures, fps=12))
     packed = np.packbits(masks.reshape(frames, -1), axis=1)
     row = {"names": clip.name, "boxes": _boxes(masks), "masks": packed}
     return row | {"intervals": np.array(interval, np.int64)}
@@ -359,23 +362,48 @@ def _write_lists(folder: Path, train: list[Clip], test: list[Clip]) -> None:
     (folder / "testlist01.txt").write_text("".join(f"{clip.name}\n" for clip in test), "utf-8")
 
 
-def _fill(out: Path, card: dict, workers: int) -> None:
-    """Write the whole set into the folder ``out``."""
+def parts_of(card: dict) -> tuple[list[Clip], list[Clip]]:
+    """The training and the test clips of the card's set."""
+    return _parts(card["train"], card["test"], fixed_test="clips" in card.get("knobs", {}))
+
+
+def draw_clips(out: Path, card: dict, clips: list[Clip], workers: int) -> dict[str, np.ndarray]:
+    """Draw clips of the card's set into its folder, each complete or not at all; returns their
+    truth."""
     frames, size, seed = card["frames"], tuple(card["size"]), card["seed"]
     knobs = Knobs(**card.get("knobs", {}))
-    train, test = _parts(card["train"], card["test"], fixed_test="clips" in card.get("knobs", {}))
-    for action in ACTIONS:
-        (out / "videos" / action).mkdir(parents=True)
-    _write_lists(out / "splits", train, test)
-    tasks = [(clip, seed, frames, size, out, knobs) for clip in train + test]
+    tasks = [(clip, seed, frames, size, out, knobs) for clip in clips]
     # joblib starts fresh processes (a fork of a process with torch's threads can hang), and these
     # processes do not run the caller's script again.
     pool = Parallel(workers, return_as="generator", batch_size=8)
     made = pool(delayed(_write_clip)(task) for task in tasks)
-    rows = list(progress_bar(made, label="demo clips", total=len(tasks)))
+    many = len(tasks) > FEW
+    rows = list(progress_bar(made, label="demo clips", total=len(tasks), show=many))
     truth = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    np.savez_compressed(out / "truth.npz", **truth, size=np.array(size, np.int64))
-    (out / "generated.json").write_text(json.dumps(card, indent=2) + "\n", "utf-8")
+    return truth | {"size": np.array(size, np.int64)}
+
+
+def _begin(out: Path, card: dict) -> None:
+    """Write all of a set into the folder ``out`` but its clips and their truth."""
+    for action in ACTIONS:
+        (out / "videos" / action).mkdir(parents=True)
+    _write_lists(out / "splits", *parts_of(card))
+    (out / "generated.json").write_text(card_text(card), "utf-8")
+
+
+def _fill(out: Path, card: dict, workers: int) -> None:
+    train, test = parts_of(card)
+    write_truth(out, draw_clips(out, card, train + test, workers))
+
+
+def card_text(card: dict) -> str:
+    """The content of ``generated.json``, which is a part of the set's fingerprint."""
+    return json.dumps(card, indent=2) + "\n"
+
+
+def write_truth(out: Path, truth: dict[str, np.ndarray]) -> None:
+    """Write ``truth.npz``: it says that the set is complete."""
+    write_atomically(out / "truth.npz", lambda path: np.savez_compressed(path, **truth))
 
 
 def make_demo(
@@ -408,22 +436,46 @@ def make_demo(
     Raises:
         ValueError: invalid parameters, or ``out`` holds something else.
     """
-    out, (height, width), changed = Path(out), size, knobs.changed()
+    out, card = Path(out), card_of(train, test, frames, size, seed, knobs)
+    begin_set(out, card, lambda folder: _fill(folder, card, workers or cores()))
+    if not (out / "truth.npz").is_file():  # the set was begun on demand
+        _fill(out, card, workers or cores())
+    return out
+
+
+def card_of(
+    train: int,
+    test: int,
+    frames: int = 16,
+    size: tuple[int, int] = (72, 96),
+    seed: int = 0,
+    knobs: Knobs = DEFAULT,
+) -> dict:
+    """The card of a set: all that its clips depend on. Arguments as in :func:`make_demo`."""
+    changed = knobs.changed()
     train = changed.get("clips", train)
-    _check(train, test, frames, (height, width))
+    _check(train, test, frames, size)
     card = {"generated": True, "note": NOTE, "version": VERSION, "actions": list(ACTIONS)}
-    card |= {"train": train, "test": test, "frames": frames, "size": [height, width], "seed": seed}
-    card |= {"knobs": changed} if changed else {}
+    card |= {"train": train, "test": test, "frames": frames, "size": list(size), "seed": seed}
+    return card | ({"knobs": changed} if changed else {})
+
+
+def begin_set(out: Path, card: dict, fill: Callable[[Path], None] = lambda folder: None) -> None:
+    """Make the folder of a set, unless it exists; ``fill`` writes more into it before it appears.
+
+    Raises:
+        ValueError: ``out`` holds something else.
+    """
     if _same(out, card):
-        return out
+        return
     draft = out.parent / f".{out.name}.{uuid.uuid4().hex}"  # a unique name
     draft.mkdir(parents=True)
     try:
-        _fill(draft, card, workers or cores())
+        _begin(draft, card)
+        fill(draft)
         os.replace(draft, out)
     except OSError:
         if not _same(out, card):  # otherwise another process made the same set
             raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return out

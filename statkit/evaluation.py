@@ -206,6 +206,7 @@ def evaluate(
     ``offsets``, over that number of places in each interval. Features, embedding, weights and
     attention scores always come from the centres.
     """
+    store.fill(clips)
     truth = store.dataset.truth
     logits, features, embeddings, weights = [], [], [], []
     on_actor, in_action, blind = [], [], []

@@ -131,6 +131,7 @@ def train_transfer(
         for epoch, means in enumerate(history.epochs):
             on_epoch(epoch, means)
     broadcast_weights(student)
+    store.fill(clips)
     source.keep_on(place)
     labels = torch.from_numpy(store.dataset.labels).to(place)
     batches = math.ceil(len(clips) / recipe.batch_size)

@@ -88,6 +88,7 @@ def _keep_frames(options) -> None:
     dataset = _dataset(options)
     frames = _preset(options).config.frames if options.preset else default_config(dataset).frames
     store = store_frames(dataset, _with_given(options, frames))
+    store.fill()
     kind = "generated" if dataset.generated else "real"
     print(f"{dataset.name}: {len(dataset)} {kind} clips, {len(dataset.classes)} classes")
     for number, split in sorted(dataset.splits.items()):
@@ -108,6 +109,7 @@ def _prepare_set(options) -> None:
         raise StatkitError("name the kind and the output folder: statkit prepare KIND --out FOLDER")
     if kind == "demo":
         demo = open_dataset("demo" if options.data == "demo" else options.data)
+        demo.require(range(len(demo)))
         kind, source = "folder", demo.root.parent
         if not options.preset:
             settings = replace(settings, frames_per_clip=16, hr_size=(72, 96))

@@ -3,6 +3,7 @@ module does not need PyTorch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +74,7 @@ class VideoDataset:
         fingerprint: changes with any clip, label or split.
         truth: the place of the actor and the time of the action, if known.
         prepared: the frames, if they were made beforehand.
+        draw: makes the files of clips, by name, that are missing; None where all files exist.
     """
 
     name: str
@@ -86,12 +88,19 @@ class VideoDataset:
     fingerprint: str
     truth: Truth | None = None
     prepared: Prepared | None = None
+    draw: Callable[[list[str]], None] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     def path(self, clip: int) -> Path:
+        self.require([clip])
         return self.root / self.names[clip]
+
+    def require(self, clips: Iterable[int]) -> None:
+        """Draw the files of these clips, if they are generated on demand and missing."""
+        if self.draw:
+            self.draw([self.names[clip] for clip in clips])
 
     def split(self, number: int = 1) -> Split:
         """The official split; otherwise a DatasetError that lists the existing splits."""

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -35,12 +36,16 @@ from .flow import VERSION as FLOW_VERSION
 from .flow import flow_frames
 from .frames import FrameSettings, both_sides, kept_positions, reduced
 
+MISSING = "missing.npy"  # bool [N] in a store's folder: clips without frames; absent if none
+FEW = 32  # clips that are decoded without a progress bar and without waiting for other processes
+
 
 @dataclass(frozen=True)
 class FrameStore:
     """Frames decoded once: ``hr`` and ``lr`` are uint8 ``[N, T, H, W, 3]``, memory-mapped from the
     files of the same names in ``folder`` at first use. So a student, which uses only LR frames,
-    does not need the HR file.
+    does not need the HR file. If the data set draws its clips on demand, a clip is drawn and
+    decoded when its frames are first used, see :class:`FramesOnDemand`.
 
     ``lengths`` int64 ``[N]``: number of real frames among the T; short clips repeat the last frame.
     ``positions`` int64 ``[N, T]``: frame numbers in the file.
@@ -53,12 +58,37 @@ class FrameStore:
     progress: bool = True
 
     @cached_property
-    def hr(self) -> np.ndarray:
-        return load_frames(self.folder, "hr")
+    def hr(self) -> np.ndarray | FramesOnDemand:
+        frames = load_frames(self.folder, "hr")
+        return frames if self.missing is None else FramesOnDemand(self, frames)
 
     @cached_property
-    def lr(self) -> np.ndarray:
-        return load_frames(self.folder, "lr")
+    def lr(self) -> np.ndarray | FramesOnDemand:
+        frames = load_frames(self.folder, "lr")
+        return frames if self.missing is None else FramesOnDemand(self, frames)
+
+    @cached_property
+    def missing(self) -> np.ndarray | None:
+        """bool ``[N]``, shared by all processes: which clips have no frames yet; None if all do."""
+        with suppress(FileNotFoundError):
+            return np.load(self.folder / MISSING, mmap_mode="r+")
+
+    def fill(self, clips: object = ...) -> None:
+        """Decode the clips (an index of ``[N]``; all by default) whose frames are missing."""
+        if self.missing is None:
+            return
+        clips = np.unique(np.arange(len(self.dataset))[clips])
+        many = self.missing[clips].sum() > FEW
+        with _alone(self.dataset, self.folder) if many else nullcontext():
+            clips = clips[self.missing[clips]]
+            if not len(clips):
+                return
+            self.dataset.require(clips)
+            hr, lr = (np.load(self.folder / f"{side}.npy", mmap_mode="r+") for side in ("hr", "lr"))
+            _decode_into(hr, lr, self.dataset, clips, self.settings, self.progress)
+            self.missing[clips] = False
+            if not self.missing.any():
+                (self.folder / MISSING).unlink(missing_ok=True)
 
     @cached_property
     def flow(self) -> np.ndarray:
@@ -68,6 +98,7 @@ class FrameStore:
         file = cache_folder("flow") / f"{name}.npy"
         found = read_cached(file, partial(np.load, mmap_mode="r"))
         if found is None:
+            self.fill()
             with ThreadPoolExecutor(cores()) as pool:
                 jobs = pool.map(self._flow_of, range(len(self.lr)))
                 about = {"total": len(self.lr), "show": self.progress}
@@ -111,6 +142,25 @@ class FrameStore:
             f"are stored; store them with {settings.for_network(segments, frames).flags()}"
             + (", by statkit prepare" if self.dataset.prepared else "")
         )
+
+
+class FramesOnDemand:
+    """The frames of a store whose clips are drawn on demand: an array, read like any other, that
+    first decodes the clips that its index names and that are missing."""
+
+    def __init__(self, store: FrameStore, frames: np.ndarray):
+        self.store, self.frames = store, frames
+        self.shape, self.dtype, self.nbytes = frames.shape, frames.dtype, frames.nbytes
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index) -> np.ndarray:
+        self.store.fill(index[0] if isinstance(index, tuple) else index)
+        return self.frames[index]
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(self[...], dtype, copy=copy)
 
 
 class Source:
@@ -180,11 +230,15 @@ def store_frames(
         return FrameStore(dataset, settings, dataset.prepared.folder, progress)
     folder = _folder(dataset, settings)
     if read_cached(folder, partial(_check_store, count=len(dataset), settings=settings)) is None:
-        waiting = f"another process stores frames of {dataset.name}; waiting for it"
-        with locked(cache_folder("locks") / f"frames-{folder.name}", waiting):
+        with _alone(dataset, folder):
             if not folder.is_dir():
                 _build_store(dataset, settings, folder, progress)
     return FrameStore(dataset, settings, folder, progress)
+
+
+def _alone(dataset: VideoDataset, folder: Path) -> AbstractContextManager:
+    waiting = f"another process stores frames of {dataset.name}; waiting for it"
+    return locked(cache_folder("locks") / f"frames-{folder.name}", waiting)
 
 
 def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:
@@ -198,10 +252,13 @@ def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:
 
 
 def stored_frames(dataset: VideoDataset, settings: FrameSettings) -> FrameStore | None:
-    """The result of :func:`store_frames` if it exists already; otherwise None."""
+    """The result of :func:`store_frames` if all frames exist already; otherwise None."""
     fitted = _fit(settings, dataset)
     ready = dataset.prepared and dataset.prepared.settings == fitted
-    return store_frames(dataset, settings) if ready or _folder(dataset, fitted).is_dir() else None
+    if not (ready or _folder(dataset, fitted).is_dir()):
+        return None
+    store = store_frames(dataset, settings)
+    return store if store.missing is None else None
 
 
 def _folder(dataset: VideoDataset, settings: FrameSettings) -> Path:
@@ -236,17 +293,10 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
             new_array(work / f"{kind}.npy", np.uint8, (count, length, *size, 3))
             for kind, size in (("hr", settings.hr_size), ("lr", settings.lr_size))
         )
-
-        def one_clip(clip: int) -> None:
-            hr[clip], lr[clip] = decode_clip(dataset, clip, settings)
-
-        with ThreadPoolExecutor(cores()) as pool:
-            jobs = pool.map(one_clip, range(count))
-            label = f"frames of {dataset.name}"
-            for _ in progress_bar(jobs, label=label, total=count, show=progress):
-                pass
-        hr.flush()
-        lr.flush()
+        if dataset.draw:
+            np.save(work / MISSING, np.ones(count, bool))
+        else:
+            _decode_into(hr, lr, dataset, np.arange(count), settings, progress)
         described = {"dataset": dataset.fingerprint, **settings.as_dict()}
         save_text(work / "store.json", json.dumps(described, indent=1))
         try:
@@ -256,6 +306,19 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _decode_into(hr, lr, dataset, clips: np.ndarray, settings, progress: bool) -> None:
+    def one_clip(clip: int) -> None:
+        hr[clip], lr[clip] = decode_clip(dataset, clip, settings)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        jobs = pool.map(one_clip, clips.tolist())
+        about = {"label": f"frames of {dataset.name}", "show": progress and len(clips) > FEW}
+        for _ in progress_bar(jobs, total=len(clips), **about):
+            pass
+    hr.flush()
+    lr.flush()
 
 
 def decode_clip(

@@ -79,6 +79,7 @@ class CachedTeacher:
             waiting = "another process computes these teacher targets; waiting for it"
             with locked(self.folder.with_name(f".{self.folder.name}.lock"), waiting):
                 if not self.folder.is_dir():
+                    store.fill(clips)
                     self._look_at_all(clips, shapes, progress)
             arrays = _read_arrays(self.folder, shapes)
         self.features, *self.maps = arrays
