@@ -1,5 +1,6 @@
 """The paper's runs by name, held against what the paper says, and the commands that texts name."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -43,15 +44,24 @@ NUMBERS = {
 }
 
 
+def text_of(file):
+    """What a reader reads of a file; of a notebook, its cells."""
+    text = file.read_text("utf-8")
+    if file.suffix == ".ipynb":
+        text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+    return text.replace("\\\n", " ")
+
+
 def documented_commands():
     """Every command with a preset that a Markdown file, a notebook or a claim names."""
     texts = [REPOSITORY / "statkit" / "experiments" / "claims.csv"]
     for kind in ("*.md", "*/*.md", "notebooks/*.ipynb"):
         texts += REPOSITORY.glob(kind)
-    for text in texts:
-        for words in re.findall(r"statkit (?:tables|train|prepare)[^`#\n\"]*", text.read_text()):
+    for file in texts:
+        text = text_of(file)
+        for words in re.findall(r"statkit (?:tables|train|prepare)[^`#\n\"]*", text):
             if "--preset" in words:
-                yield pytest.param(words.split()[1:], id=f"{text.name}: {words}")
+                yield pytest.param(words.split()[1:], id=f"{file.name}: {words}")
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -249,6 +259,16 @@ def test_published_weights_of_the_largest_network_fit(tmp_path):
     torch.save(renamed | {"fc.weight": torch.zeros(359, 512)}, tmp_path / "weights.pth")
     again = build_model("r2plus1d_34", 7, pretrained=tmp_path / "weights.pth")
     assert torch.equal(again.blocks[3][0].conv2[0][0].weight, state["blocks.3.0.conv2.0.0.weight"])
+
+
+def test_readme_claims_and_lessons_name_the_papers_runs():
+    named = {}
+    for case in documented_commands():
+        file = case.id.partition(":")[0]
+        named.setdefault(file, set()).update(PRESETS.keys() & set(case.values[0]))
+    assert named["README.md"] == named["CLAIMS.md"] == set(PRESETS)
+    assert named["04_attention_transfer.ipynb"] == {"paper-resnet34"}
+    assert named["10_motion.ipynb"] == {"paper-r2plus1d-18", "paper-two-stream"}
 
 
 @pytest.mark.parametrize("words", list(documented_commands()))

@@ -18,6 +18,7 @@ from .style import INK, LEFT, MUTED, RIGHT
 STREAMS = {"RGB": "#0072B2", "flow": "#E69F00", "both": "#222222"}
 BARS = 0.85  # inches, the answers of a stream
 MOST_ARROWS = 16  # in a row of a picture
+MOST_CLASSES = 14
 
 
 @style.drawing
@@ -42,7 +43,7 @@ def draw_consecutive(
     runs = segment_indices(len(frames), segments, consecutive)
     moved = np.ptp(frames[runs].astype(np.float32), axis=1).max(-1) / 255  # [K, h, w]
     heights = [style.strip_height(n, aspect) for n in (singles, max(8, runs.size), 2 * segments)]
-    page = style.new_page(sum(heights) + 1.75, generated=generated, headline=headline)
+    page = style.new_page(sum(heights) + 1.5, generated=generated, headline=headline)
     boxes = style.page_boxes(heights, top=0.6, space=0.33)
     rows = {
         f"2-D:\n{singles} single frames": (frames[single], single + 1),
@@ -93,7 +94,7 @@ def draw_time_maps(
     count, aspect = len(frames), frames.shape[2] / frames.shape[1]
     tall = min(0.95, style.strip_height(count, aspect))
     wide = tall * aspect
-    page = style.new_page(5 * tall + 1.45, generated=generated, headline=headline)
+    page = style.new_page(5 * tall + 1.3, generated=generated, headline=headline)
     boxes = style.page_boxes([tall] * 5, top=0.6, space=0.12)
     right = LEFT + count * wide * (1 + style.GAP)
     words = [f"frame {n + 1}" for n in range(count)]
@@ -156,7 +157,7 @@ def draw_fusion(
     flow_weight: float = 1.0,
     generated: bool = False,
 ) -> Figure:
-    """Late fusion: prec@1 against the weight of the flow stream; and the classes at one weight.
+    """Late fusion: prec@1 against the weight of the flow stream; the first classes at one weight.
 
     Args:
         rgb, flow: ``[N, classes]``, probabilities of each stream. labels: ``[N]``.
@@ -169,14 +170,15 @@ def draw_fusion(
     weights = np.linspace(0, 3, 31)
     curve = np.array([right(fuse(rgb, flow, weight)).mean() for weight in weights])
     streams = {"RGB": rgb, "flow": flow, "both": fuse(rgb, flow, flow_weight)}
+    named = classes[:MOST_CLASSES]
     by_class = {
-        name: np.array([right(values)[labels == label].mean() for label in range(len(classes))])
+        name: np.array([right(values)[labels == label].mean() for label in range(len(named))])
         for name, values in streams.items()
     }
     figure = style.new_figure(4.0, generated=generated)
     left, bars = (
-        figure.add_axes((0.07, 0.14, 0.36, 0.72)),
-        figure.add_axes((0.62, 0.14, 0.36, 0.72)),
+        figure.add_axes((0.07, 0.17, 0.36, 0.7)),
+        figure.add_axes((0.62, 0.17, 0.36, 0.7)),
     )
     left.plot(weights, curve, color=INK)
     whole = {name: right(values).mean() for name, values in streams.items()}
@@ -188,10 +190,10 @@ def draw_fusion(
     left.set_ylabel("prec@1 on the test clips (per cent)", fontsize=9)
     left.set_title(f"weight {flow_weight:.1f}: {whole['both']:.1f} %", fontsize=10)
     for shift, (name, values) in enumerate(by_class.items()):
-        at = np.arange(len(classes)) + 0.27 * (shift - 1)
+        at = np.arange(len(named)) + 0.27 * (shift - 1)
         bars.barh(at, values, 0.25, color=STREAMS[name], label=f"{name} {whole[name]:.1f}")
-    bars.set_yticks(range(len(classes)), classes, fontsize=8)
-    bars.set(xlim=(0, 100), ylim=(len(classes) - 0.5, -0.5))
+    bars.set_yticks(range(len(named)), named, fontsize=8)
+    bars.set(xlim=(0, 100), ylim=(len(named) - 0.5, -0.5))
     bars.set_xlabel("prec@1 of each class (per cent)", fontsize=9)
     bars.legend(ncols=3, fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1))
     for axes in (left, bars):
