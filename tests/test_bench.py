@@ -135,3 +135,12 @@ def test_every_line_is_a_dot_in_the_figure():
     line = Comparison("ours", "theirs", 0.5, 0.4, 0.6, 1.0, 2.0, goal="at most 1.00")
     figure = draw_costs([("a", line), ("b", line)])
     assert figure.shown["ratio"].tolist() == [0.5, 0.5] and "0.5" in figure.alt
+
+
+def test_a_plan_is_held_against_the_runs_that_it_planned(work, dataset, monkeypatch):
+    monkeypatch.setattr(bench.plan, "open_dataset", lambda *_, **__: dataset)
+    monkeypatch.setattr(bench.plan, "EPOCHS", 1)
+    monkeypatch.setattr(bench.plan, "TABLE_3", ("teacher", "stat"))
+    [line] = bench.bench_plan(work)
+    assert line.ratio == pytest.approx(max(line.ours / line.theirs, line.theirs / line.ours))
+    assert "teacher" in line.detail and "stat" in line.detail and line.goal == "at most 1.25"

@@ -5,6 +5,8 @@ from statkit.data import stored
 from statkit.data.flow import REACH, flow_frames
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import FrameStore, store_frames
+from statkit.experiments import Experiment
+from statkit.experiments.settings import DEMO
 
 
 def moving_spot(step, count=5):
@@ -40,4 +42,8 @@ def test_a_store_makes_flow_from_its_lr_frames_alone_and_once(dataset, tmp_path,
     flow = store.flow
     assert flow.shape == store.lr.shape and np.array_equal(flow[2], flow_frames(store.lr[2]))
     monkeypatch.setattr(stored, "flow_frames", None)  # not asked again
-    assert np.array_equal(FrameStore(dataset, made.settings, tmp_path).flow, flow)
+    again = FrameStore(dataset, made.settings, tmp_path)
+    assert np.array_equal(again.flow, flow)
+    # The unlabelled stage of the flow stream sees the flow of its own clips.
+    one = Experiment(dataset, DEMO, device="cpu", progress=False)
+    assert np.array_equal(one.source("flow_ut", again).frames, flow)

@@ -18,6 +18,7 @@ from .growth import bench_growth
 from .measure import Comparison, Line, Missing
 from .pictures import bench_lowres, bench_maps, bench_reading
 from .pixels import bench_pixels
+from .plan import bench_plan
 from .start import bench_job, bench_start
 from .steps import bench_epochs, bench_steps
 from .tsne import bench_tsne
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Workload], Iterator[Line]]] = {
     "i": bench_start,
     "j": bench_job,
     "k": bench_pixels,
+    "l": bench_plan,
 }
 HEADER = (
     "| | what | compared with | ratio (quartiles) | goal | ours | other | |\n" + 8 * "|---" + "|"

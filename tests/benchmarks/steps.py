@@ -66,7 +66,7 @@ def bench_epochs(work: Workload) -> Iterator[Line]:
         (f"{native}, small stem", (12, 16), 64, True, "all", "at least 10"),
         (f"{native}, small stem, fixed looks", (12, 16), 64, True, "fixed", "at least 10"),
     ):
-        recipe = replace(RECIPES["paper"], looks=looks)
+        recipe = replace(RECIPES["paper"], frame_sampling=looks)
         yield _whole_stage(work, f"stage two, ResNet-18, {what}", size, batch, small, recipe, goal)
 
 
