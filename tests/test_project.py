@@ -185,6 +185,24 @@ def test_every_control_is_a_parameter_of_its_name(path):
     assert parameters == set(notebook_parameters(path))  # papermill reads them by its own rules
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_a_figure_with_controls_is_saved_as_its_controls_stand(path):
+    """Each explorer has a name of its own and saves its figure itself; nothing else draws it."""
+    code = [c["source"] for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    nodes = list(ast.walk(ast.parse("\n".join("".join(source) for source in code))))
+    explorers, drawn = [], set()
+    for node in nodes:
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("explore("):
+            assert "save" in [keyword.arg for keyword in node.value.keywords]
+            explorers.append(node.targets[0].id)
+            drawn.add(ast.unparse(node.value.args[0]))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    called = [ast.unparse(node.func) for node in calls]
+    assert len(set(explorers)) == len(explorers) == called.count("explore")
+    assert all(called.count(f"{name}.save") == 1 for name in explorers)
+    assert not drawn & set(called)
+
+
 def test_every_notebook_has_the_same_guard_of_three_lines():
     guards = {"".join(json.loads(path.read_text())["cells"][1]["source"]) for path in NOTEBOOKS}
     assert len(NOTEBOOKS) >= 10 and len(guards) == 1

@@ -261,7 +261,7 @@ def test_every_figure_of_the_lessons_has_a_place_on_the_first_page():
     for name, entry in CAPTIONS.items():
         cells = "".join(source for source in code if f'"{name}"' in source)
         assert cells and entry["paper"] and ("caption" in entry or "caption=" in cells)
-    saved = re.findall(r'save(?:_figure)?\(\s*[\w().*, ]+,\s*"(\w+)"', "\n".join(code))
+    saved = re.findall(r'save(?:_figure)?\(\s*(?:[\w().*, ]+,\s*)?"(\w+)"', "\n".join(code))
     assert len(saved) > 15 and set(saved) <= set(CAPTIONS)
 
 
