@@ -1,4 +1,4 @@
-"""The command line: statkit prepare | train | evaluate | tables | claims | figures | grade."""
+"""The command line: statkit prepare, train, evaluate, tables, claims, figures, book, grade."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ def claims(options) -> None:
 
 def figures(options) -> None:
     """Run the notebooks headless; figures and tables go to the figures folder."""
-    from statkit.gallery.book import write_book
+    from statkit.gallery.book import RECORDED, write_book
     from statkit.gallery.runner import (
         NotebookError,
         run_notebooks,
@@ -344,8 +344,17 @@ def figures(options) -> None:
             sweep_notebooks(paths, options.out, parameters, (name, values), executor, **how)
         print(f"figures and tables are in {options.out}, a folder a value")
         return
-    run_notebooks(notebooks, options.out, parameters, workers=options.workers, **how)
-    print(f"figures and tables are in {options.out}, as a book: {write_book(options.out)}")
+    record = options.out / "book" / RECORDED if options.command is book else None
+    how |= {"workers": options.workers, "record": record}
+    run_notebooks(notebooks, options.out, parameters, **how)
+    first = write_book(options.out)
+    megabytes = sum(file.stat().st_size for file in first.parent.rglob("*.*")) / 1e6
+    print(f"figures and tables are in {options.out}, as a book: {first} ({megabytes:.1f} MB)")
+
+
+def book(options) -> None:
+    """Run the notebooks and record their controls: a book that moves without a kernel."""
+    figures(options)
 
 
 def grade(options) -> None:
@@ -491,6 +500,7 @@ def _parser(word: str) -> Parser:
         tables: partial(add_training, grid=True),
         claims: add_claims,
         figures: add_figures,
+        book: partial(add_figures, sweep=False),
         grade: add_grading,
     }
     for function, fill in fillers.items():

@@ -236,7 +236,7 @@ def add_claims(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--results", type=path, default=SHIPPED, metavar="FOLDER")
 
 
-def add_figures(sub: argparse.ArgumentParser) -> None:
+def add_figures(sub: argparse.ArgumentParser, *, sweep: bool = True) -> None:
     from statkit.gallery.parameters import PARAMETERS
 
     sub.add_argument("--only", nargs="+", metavar="NN", help="notebooks by number, such as 01 04")
@@ -254,13 +254,15 @@ def add_figures(sub: argparse.ArgumentParser) -> None:
             for name, parameter in PARAMETERS.items()
         ),
     )
-    sub.add_argument(
-        "--sweep",
-        nargs="+",
-        metavar=("NAME", "VALUE"),
-        help="run them once for each value of a parameter, into a folder a value",
-    )
-    add_dask(sub, "the runs of a sweep")
+    sub.set_defaults(sweep=None)
+    if sweep:
+        sub.add_argument(
+            "--sweep",
+            nargs="+",
+            metavar=("NAME", "VALUE"),
+            help="run them once for each value of a parameter, into a folder per value",
+        )
+        add_dask(sub, "the runs of a sweep")
     add_value(sub, "--workers", WORKERS, "one per core, at most 4; a notebook each")
     sub.add_argument("--out", type=path, default=REPOSITORY / "figures", metavar="FOLDER")
     sub.add_argument("--notebooks", type=path, default=REPOSITORY / "notebooks", metavar="FOLDER")

@@ -1,6 +1,6 @@
 """The executed notebooks as a small static book: a page per lesson, and a first page with links
-from the paper's figures and tables to pictures and lessons. No kernel, no widgets; pictures are
-inside the pages."""
+from the paper's figures and tables to pictures and lessons. No kernel, no server, no network: where
+a run was recorded, ``book.js`` moves the controls among pictures of the folder ``recorded``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from statkit.runtime.cache import save_text
 
 from .runner import without_widgets
 
-CAPTIONS = tomllib.loads(Path(__file__).with_name("captions.toml").read_text("utf-8"))
+HERE = Path(__file__).parent
+CAPTIONS = tomllib.loads((HERE / "captions.toml").read_text("utf-8"))
 PAGE, FIRST_PAGE = (
-    Template(Path(__file__).with_name(f"{name}.html").read_text("utf-8"))
-    for name in ("page", "first_page")
+    Template((HERE / f"{name}.html").read_text("utf-8")) for name in ("page", "first_page")
 )
+RECORDED = "recorded"  # the folder of the pictures that controls choose
+SCRIPT = '<script src="book.js"></script>'
+OF_A_RUN = re.compile(r"(?m)^(.*(\d+%\||: \d+it \[).*|figures = .*)\n?")  # bars, and where files go
 
 
 def write_book(figures: Path) -> Path:
@@ -46,6 +49,11 @@ def write_book(figures: Path) -> Path:
         links += [(before, f"← {titles[before]}")] if before else []
         links += [(after, f"{titles[after]} →")] if after else []
         _write_page(book / f"{name}.html", titles[name], lesson_html(lessons[name]), links)
+    _write_looks(book)
+    shown = {name for lesson in lessons.values() for name in _recorded_files(lesson)}
+    for picture in (book / RECORDED).glob("*"):
+        if picture.name not in shown:  # of a run before
+            picture.unlink()
     body = _first_page(figures, book, titles)
     return _write_page(book / "index.html", "statkit: lessons and figures", body, [])
 
@@ -66,11 +74,14 @@ def lesson_html(notebook: NotebookNode) -> str:
 
     notebook = without_widgets(notebook)
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            _describe_picture(output)
+        _prepare(cell)
     options = Config(
         CoalesceStreamsPreprocessor={"enabled": True},  # show only the last state of a progress bar
-        TagRemovePreprocessor={"enabled": True, "remove_cell_tags": ["guard"]},
+        TagRemovePreprocessor={
+            "enabled": True,
+            "remove_cell_tags": ["guard"],
+            "remove_input_tags": ["folded"],
+        },
     )
     exporter = HTMLExporter(template_name="basic", config=options)
     exporter.register_filter(
@@ -81,15 +92,52 @@ def lesson_html(notebook: NotebookNode) -> str:
     return body
 
 
-def _describe_picture(output: NotebookNode) -> None:
-    """Write an ``img`` with the picture's description, which nbconvert drops."""
-    picture = output.get("data", {}).get("image/png")
-    if not picture:
-        return
-    told = output.metadata.get("image/png", {})
-    size = "".join(f' {side}="{told[side]}"' for side in ("width", "height") if side in told)
-    source = f"data:image/png;base64,{picture.strip()}"
-    output.data = {"text/html": f'<img src="{source}"{size} alt="{escape(told.get("alt", ""))}">'}
+def _prepare(cell: NotebookNode) -> None:
+    """Fold what is folded in the notebook, drop progress bars, write pictures as HTML."""
+    tags = cell.metadata.setdefault("tags", [])
+    if "injected-parameters" in tags:
+        cell.source = OF_A_RUN.sub("", cell.source).strip()
+    if cell.metadata.get("jupyter", {}).get("source_hidden") or cell.source == "# Parameters":
+        tags.append("folded")
+    outputs = []
+    for output in cell.get("outputs", []):
+        picture = output.get("data", {}).get("image/png")
+        recorded = output.get("metadata", {}).get("statkit")
+        if output.output_type == "stream":
+            output.text = OF_A_RUN.sub("", output.text.replace("\r", "\n"))
+        elif recorded:
+            outputs.pop()  # the words of controls that do not move
+            output.data = {"text/html": _with_controls(recorded)}
+        elif picture:  # nbconvert drops its description
+            about = output.metadata.get("image/png", {})
+            source = f"data:image/png;base64,{picture.strip()}"
+            output.data = {"text/html": _image(source, **about)}
+        outputs.append(output)
+    if "outputs" in cell:
+        cell.outputs = [output for output in outputs if output.get("text") != ""]
+
+
+def _image(source: str, alt: str = "", **size) -> str:
+    sides = "".join(f' {side}="{size[side]}"' for side in ("width", "height") if side in size)
+    return f'<img src="{source}"{sides} alt="{escape(alt)}">'
+
+
+def _with_controls(recorded: dict) -> str:
+    """What ``book.js`` brings to life: the states as JSON, and the picture of the first."""
+    states = json.dumps(recorded, ensure_ascii=False).replace("<", "\\u003c")
+    first = recorded["states"][0]
+    width, height = first["size"]
+    picture = _image(f"{RECORDED}/{first['file']}", first["alt"], width=width, height=height)
+    return (
+        f'<figure class="explorer"><script type="application/json">{states}</script>'
+        f'<div class="picture">{picture}</div></figure>'
+    )
+
+
+def _recorded_files(notebook: NotebookNode) -> list[str]:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    recorded = [output.get("metadata", {}).get("statkit", {}) for output in outputs]
+    return [state["file"] for one in recorded for state in one.get("states", [])]
 
 
 def _title(notebook: NotebookNode) -> str:
@@ -135,9 +183,21 @@ def _order(made: dict) -> tuple[int, str]:
 
 
 def _write_page(path: Path, title: str, body: str, links: Sequence[tuple[str, str]]) -> Path:
+    anchors = "".join(f'<a href="{name}.html">{escape(words)}</a>' for name, words in links)
+    script = SCRIPT if 'class="explorer"' in body else ""
+    page = PAGE.substitute(title=escape(title), links=anchors, body=body, script=script)
+    return save_text(path, page)
+
+
+def _write_looks(book: Path) -> None:
+    """The style and the script of all pages."""
     from pygments.formatters import HtmlFormatter
 
-    style = HtmlFormatter(style="friendly").get_style_defs(".highlight")
-    anchors = "".join(f'<a href="{name}.html">{escape(words)}</a>' for name, words in links)
-    page = PAGE.substitute(title=escape(title), style=style, links=anchors, body=body)
-    return save_text(path, page)
+    light, dark = (
+        HtmlFormatter(style=style, nobackground=True).get_style_defs(".highlight")
+        for style in ("friendly", "github-dark")
+    )
+    style = (HERE / "book.css").read_text("utf-8")
+    style += f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+    save_text(book / "book.css", style)
+    save_text(book / "book.js", (HERE / "book.js").read_text("utf-8"))

@@ -24,6 +24,7 @@ from statkit.runtime.parameters import PATH
 from statkit.runtime.processes import cores, process_pool
 from statkit.runtime.progress import HEADLESS
 from statkit.widgets.picture import ERROR_CLASS
+from statkit.widgets.record import RECORD
 
 from .parameters import checked, declaration
 from .save import NOTEBOOK
@@ -61,12 +62,14 @@ def run_notebooks(
     *,
     defaults: dict | None = None,
     workers: int | None = None,
+    record: Path | None = None,
 ) -> None:
     """Run notebooks headless with papermill; executed copies go to ``figures/notebooks``.
 
     A parameter, as a value or as text, goes to the notebooks that have it; a path is relative
     to the current folder. ``defaults`` are parameters that every notebook may lack. The run moves
-    every control to its ends. The first notebook that trains runs alone, on all cores: the other
+    every control to its ends; with ``record``, a folder for the pictures, it also draws the states
+    that the book shows. The first notebook that trains runs alone, on all cores: the other
     notebooks need its networks. The others run in parallel, each with its share of the cores.
 
     Raises:
@@ -74,7 +77,7 @@ def run_notebooks(
             drawing of a control failed; the other notebooks finish first.
     """
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
-    jobs = _jobs(known, figures, parameters or {}, defaults or {})
+    jobs = _jobs(known, figures, parameters or {}, defaults or {}, record)
     first = [job for job in jobs if "epochs" in known[job.notebook]][:1]
     rest = [job for job in reversed(jobs) if job not in first]  # later lessons train longer
     available = cores()
@@ -117,7 +120,13 @@ def sweep_notebooks(
         raise NotebookError("\n".join(failures))
 
 
-def _jobs(known: dict[Path, dict], figures: Path, given: dict, defaults: dict) -> list[Job]:
+def _jobs(
+    known: dict[Path, dict],
+    figures: Path,
+    given: dict,
+    defaults: dict,
+    record: Path | None = None,
+) -> list[Job]:
     """A job per notebook, with its checked parameters; NotebookError if no notebook has one of the
     given parameters."""
     every = sorted({name for names in known.values() for name in names})
@@ -130,7 +139,8 @@ def _jobs(known: dict[Path, dict], figures: Path, given: dict, defaults: dict) -
     for notebook, kinds in known.items():
         common = {**defaults, **given, "figures": str(figures)}
         own = {k: _for(notebook, k, kinds[k], v) for k, v in common.items() if k in kinds}
-        jobs.append(Job(notebook, figures.resolve() / "notebooks" / notebook.name, own))
+        output = figures.resolve() / "notebooks" / notebook.name
+        jobs.append(Job(notebook, output, own, record.resolve() if record else None))
     return jobs
 
 
@@ -171,6 +181,7 @@ class Job:
     notebook: Path
     output: Path
     parameters: dict
+    record: Path | None = None  # a folder for the states of its explorers
 
 
 def _run_on(pool: Executor, jobs: Sequence[Job], threads: int) -> Iterable[str]:
@@ -197,7 +208,7 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
     from traitlets.config import Config
 
     how = {HEADLESS: "1", "OMP_NUM_THREADS": str(threads), NOTEBOOK: str(job.notebook)}
-    os.environ.update(how)
+    os.environ.update(how | {RECORD: str(job.record or "")})
     print(f"{job.notebook.name}: running", flush=True)
     start = time.perf_counter()
     job.output.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import ipywidgets
 import numpy as np
@@ -47,6 +48,16 @@ class Slider:
     def ends(self) -> tuple:
         return (self.least, self.greatest)
 
+    def positions(self, now: float, most: int) -> list[float]:
+        """At most so many values along the range, ``now`` among them."""
+        steps = range(round((self.greatest - self.least) / self.step) + 1)
+        values = (round(self.least + i * self.step, 9) for i in spread(steps, most))
+        return sorted([*(v for v in values if abs(v - now) > self.step / 2), now])
+
+    def description(self, positions: Sequence) -> dict:
+        """What the book needs for this control: label, kind, the words of each position."""
+        return {"label": self.label, "kind": "slider", "words": [f"{v:.4g}" for v in positions]}
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -58,7 +69,7 @@ class Choice:
     value: object
 
     def widget(self) -> ipywidgets.Widget:
-        words = [str(o[0] if isinstance(o, tuple) else o) for o in self.options]
+        words = self._words().values()
         return ipywidgets.ToggleButtons(
             options=list(self.options),
             value=self.value,
@@ -69,8 +80,22 @@ class Choice:
         )
 
     def ends(self) -> tuple:
-        values = [o[1] if isinstance(o, tuple) else o for o in self.options]
+        values = list(self._words())
         return (values[0], values[-1])
+
+    def positions(self, now: object, most: int) -> list:
+        values = list(self._words())
+        some = spread(values, most)
+        return [value for value in values if value in some or value == now]
+
+    def description(self, positions: Sequence) -> dict:
+        words = [self._words()[value] for value in positions]
+        return {"label": self.label, "kind": "choice", "words": words}
+
+    def _words(self) -> dict:
+        """Value -> its words."""
+        pairs = (o if isinstance(o, tuple) else (o, o) for o in self.options)
+        return {value: str(words) for words, value in pairs}
 
 
 @dataclass(frozen=True)
@@ -85,6 +110,12 @@ class Toggle:
 
     def ends(self) -> tuple:
         return (not self.value, self.value)
+
+    def positions(self, now: bool, most: int) -> list[bool]:
+        return [False, True]
+
+    def description(self, positions: Sequence) -> dict:
+        return {"label": self.label, "kind": "toggle", "words": ["no", "yes"]}
 
 
 @dataclass(frozen=True)
@@ -114,6 +145,15 @@ class Shares:
     def ends(self) -> tuple:
         whole = np.eye(len(self.labels))
         return (tuple(whole[0].tolist()), tuple(whole[-1].tolist()))
+
+    def positions(self, now: tuple, most: int) -> list[tuple]:
+        """All shares that are whole sixths, and ``now``."""
+        sixths = product(range(7), repeat=len(self.labels))
+        grid = [tuple(n / 6 for n in numbers) for numbers in sixths if sum(numbers) == 6]
+        return [now, *(shares for shares in grid if not np.allclose(shares, now))]
+
+    def description(self, positions: Sequence) -> dict:
+        return {"kind": "shares", "label": self.labels, "words": positions}
 
 
 class _SharesBox(ipywidgets.GridBox):
@@ -147,6 +187,14 @@ class _SharesBox(ipywidgets.GridBox):
         for slider, share in zip(self.sliders, self.value, strict=True):
             slider.value = share
         self._settling = False
+
+
+def spread(values: Sequence, most: int) -> list:
+    """At most ``most - 1`` of many values, evenly spread, with both ends; all where they are
+    ``most`` or fewer."""
+    if len(values) <= most:
+        return list(values)
+    return [values[i] for i in np.linspace(0, len(values) - 1, most - 1).round().astype(int)]
 
 
 def rescale(shares: Sequence[float], moved: int, to: float) -> tuple[float, ...]:

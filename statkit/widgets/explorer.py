@@ -24,6 +24,7 @@ from statkit.runtime.progress import HEADLESS
 from .controls import GRID, Control
 from .picture import Picture
 from .picture import render as render  # lessons take it from here
+from .record import recording
 
 PAUSE = 0.005  # seconds in which values that are already on their way overtake a drawing
 
@@ -74,11 +75,15 @@ class Explorer:
         self._catch_up()
         return self._error
 
-    def show(self) -> Explorer:
-        """Display controls and picture in the current cell, in place of those of its last run."""
+    def show(self, recorded: dict | None = None) -> Explorer:
+        """Display controls and picture in the current cell, in place of those of its last run.
+
+        Args:
+            recorded: the states that the book shows, see :func:`statkit.widgets.record.recording`.
+        """
         still = self.picture.show(self._figure)
         display(with_words(self.box, _said(self.controls)), raw=True)
-        display(still)
+        display(still, metadata={"statkit": recorded} if recorded else None)
         self._replace_the_last_run()
         return self
 
@@ -163,7 +168,8 @@ def explore(
     Headless runs of ``statkit figures`` also move every control to its ends, so that a drawing
     that fails fails the run.
     """
-    explorer = Explorer(draw, controls, save).show()
+    explorer = Explorer(draw, controls, save)
+    explorer.show(recording(draw, controls, explorer.values))
     if os.environ.get(HEADLESS):
         explorer.check(controls)
     return explorer

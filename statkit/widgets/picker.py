@@ -134,6 +134,13 @@ class ClipChoice:
     def widget(self) -> PickerBox:
         return self.box
 
+    def positions(self, now: OwnClip, most: int) -> list[OwnClip]:
+        return [now]  # a reader of the book has no other
+
+    def description(self, positions: list[OwnClip]) -> dict:
+        words = [clip.name for clip in positions]
+        return {"label": self.box.description, "kind": "choice", "words": words}
+
     def ends(self) -> tuple[OwnClip, OwnClip]:
         """The first clip by either door: as an upload, and by its path."""
         content = self.file.read_bytes()
