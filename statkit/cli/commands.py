@@ -1,4 +1,4 @@
-"""The command line: statkit prepare, train, evaluate, tables, claims, figures, book, grade."""
+"""The command line: prepare, train, evaluate, tables, forecast, claims, figures, book, grade."""
 
 from __future__ import annotations
 
@@ -224,9 +224,11 @@ def _knobs(options, config) -> None:
     """Run the knob experiment, or continue it: one file of runs, and one figure per knob."""
     from statkit.experiments.grid import run_jobs
     from statkit.experiments.knobs import KNOBS, VALUES, conditions, jobs
+    from statkit.experiments.ledger import hypotheses
     from statkit.experiments.results import write_results
     from statkit.gallery.save import save_figure
     from statkit.plots.knobs import draw_knob
+    from statkit.runtime.cache import save_text
 
     if options.data not in ("demo", "demo-small"):
         raise StatkitError(f"only generated clips have knobs, not {options.data}")
@@ -243,6 +245,7 @@ def _knobs(options, config) -> None:
                 write_results(file, results)
             for result in new:
                 _say(f"knobs  {len(results)}/{total}  {_line(result)}")
+    save_text(file.with_suffix(".md"), hypotheses(results))
     for knob in [knob for knob in options.knob or KNOBS if knob in VALUES and is_main()]:
         figure, dataset = draw_knob(results, knob), _dataset(options)
         about = {"parameters": {"knob": knob, "runs": file.name}, "dataset": dataset}
@@ -314,7 +317,34 @@ def claims(options) -> None:
     files = {words: sorted(options.results.glob(name)) for words, name in LEDGERS.items()}
     runs = {words: [run for f in some for run in read_results(f)] for words, some in files.items()}
     sets = {words: comparable(some) for words, some in runs.items() if some}
-    print(f"written: {save_text(options.out, ledger(sets))}")
+    knobs = options.results / "knobs.csv"
+    text = ledger(sets, read_results(knobs) if knobs.is_file() else ())
+    print(f"written: {save_text(options.out, text)}")
+
+
+def forecast(options) -> None:
+    """Forecast the gain of SAT+TAT on a data set from its teacher and its plain student alone."""
+    from statkit.experiments.conditions import summary
+    from statkit.experiments.forecast import shipped_model
+
+    if options.plan:
+        options.rows = ["teacher", "student"]
+        return train(options)
+    runs = []
+    for experiment in _experiments(options):
+        for row in ("teacher", "student"):
+            runs.append(experiment.with_attention(row))
+            _say(_line(runs[-1]))
+        runs.append(experiment.probe("pixels"))
+        _say(_line(runs[-1]))
+    known, model = summary("", runs).features, shipped_model()
+    found = model(known)
+    _say("\n" + ", ".join(f"{name} {value:.3g}" for name, value in known.items()))
+    if found.interval:
+        low, high = found.interval
+        _say(f"expected gain of SAT+TAT: {found.gain.mean:+.1f} points, {low:+.1f} to {high:+.1f}")
+    _say("\n".join([f"answer: {found.words}", *found.reasons, model.text()]))
+    _say("The forecast was never fitted to real clips; lesson 11 tells how often it was right.")
 
 
 def figures(options) -> None:
@@ -498,6 +528,7 @@ def _parser(word: str) -> Parser:
         train: add_training,
         evaluate: partial(add_training, probe=True),
         tables: partial(add_training, grid=True),
+        forecast: add_training,
         claims: add_claims,
         figures: add_figures,
         book: partial(add_figures, sweep=False),

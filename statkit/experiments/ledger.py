@@ -7,7 +7,9 @@ from itertools import product
 from pathlib import Path
 
 from .claims import CLAIMS, Claim, NotReached, Runs
+from .conditions import summaries
 from .grid import TABLES
+from .hypotheses import HYPOTHESES, Hypothesis
 from .paper import COLUMNS, paper_column
 from .results import Estimate, Result, holm, p_value
 from .rows import TITLES
@@ -32,18 +34,46 @@ def verdict(found: Estimate, holds: str = "reproduced", level: float | None = No
     return holds if found.mean > 0 else "the opposite was measured"
 
 
-def ledger(sets: dict[str, Iterable[Result]]) -> str:
+def ledger(sets: dict[str, Iterable[Result]], knobs: Iterable[Result] = ()) -> str:
     """``CLAIMS.md``: per set of runs, a line per claim, and then the tables.
 
     Args:
         sets: name as in the headings -> runs.
+        knobs: runs of the knob experiment; no section if there are none.
     """
     lists = {name: list(runs) for name, runs in sets.items()}
     parts = [HEADING]
     for name, runs in lists.items():
         rows = _claims(runs)
         parts.append(f"\n## Claims on {name}\n\n{_count(rows)}\n{in_markdown(rows)}")
+    parts += [f"\n{hypotheses(knobs)}"] if (knobs := list(knobs)) else []
     return "".join(parts + [_tables(name, runs) for name, runs in lists.items()])
+
+
+def hypotheses(runs: Runs) -> str:
+    """The hypotheses on the knob experiment with their verdicts, as a section of ``CLAIMS.md``."""
+    rows = [["", "hypothesis", "difference", "verdict", "after Holm"]]
+    found = [_tested(one, runs) for one in HYPOTHESES]
+    known = [one if isinstance(one, Estimate) and one.runs > 1 else None for one in found]
+    adjusted = holm([1.0 if one is None else p_value(one) for one in known])
+    for one, got, strict in zip(HYPOTHESES, found, adjusted, strict=True):
+        if isinstance(got, str):
+            rows.append([one.name, one.words, "", f"not tested yet: {got}", ""])
+            continue
+        after = verdict(got, "supported", strict) + f" (p {strict:.3f})" if got.runs > 1 else ""
+        words = f"{signed(got)} {one.unit}"
+        rows.append([one.name, one.words, words, verdict(got, "supported"), after])
+    count, seeds = len(summaries(runs)), sorted({run.seed for run in runs})
+    about = f"{count} conditions have a teacher, a plain student and SAT+TAT; seeds {seeds}."
+    text = Path(__file__).with_name("hypotheses.md").read_text("utf-8")
+    return f"{text}\n{about}\n\n{in_markdown(rows)}"
+
+
+def _tested(one: Hypothesis, runs: Runs) -> Estimate | str:
+    try:
+        return one.measured_on(runs)
+    except ValueError as error:
+        return str(error)
 
 
 def _claims(runs: Runs) -> list[list[str]]:

@@ -70,7 +70,8 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
         if value in values:
             axes.axvspan(values.index(value) - 0.4, values.index(value) + 0.4, color=GROUND)
         axes.set_title(" ", fontsize=4)
-        axes.legend(frameon=False, fontsize=7, loc="best")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=7, loc="best")
     panels[0].set_ylim(0, 100)
     panels[2].set_ylim(0, 1)
     panels[2].set_title("the teacher's attention (test clips)", fontsize=8)

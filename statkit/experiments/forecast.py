@@ -1,0 +1,165 @@
+"""A forecast of the gain of SAT+TAT on a data set, before stage two.
+
+It uses what is known after stage one (:data:`statkit.experiments.conditions.KNOWN`). The model is a
+ridge regression, fitted at run time on the conditions of the knob experiment (generated clips
+alone); the real sets only test it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from statkit.shipped import SHIPPED
+
+from .conditions import Summary, summaries, summary
+from .results import Estimate, Result, read_results
+
+# The predictors: few, because the conditions are few. The product is hypothesis H7.
+PREDICTORS = ("gap", "specific", "spread", "gap x specific")
+PENALTIES = (0.1, 1.0, 10.0, 100.0)
+LEAST = 8  # conditions; with fewer there is no forecast
+WORTH = 2.0  # points: a gain that is certainly smaller is not worth stage two
+
+TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY = "train it", "do not bother", "cannot say"
+
+
+def predictors(features: dict[str, float]) -> np.ndarray:
+    """float64 ``[4]``, in the order of :data:`PREDICTORS`."""
+    values = [features[name] for name in PREDICTORS[:3]]
+    return np.array([*values, features["gap"] * features["specific"]])
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The expected gain with its 95 % prediction interval, in points; ``words`` is one of the three
+    answers, ``reasons`` are sentences. ``gain`` is None if there is no forecast."""
+
+    gain: Estimate | None
+    words: str
+    reasons: tuple[str, ...]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ends of the interval."""
+        if self.gain is None:
+            return None
+        return self.gain.mean - self.gain.half_width, self.gain.mean + self.gain.half_width
+
+
+def words_for(low: float, high: float) -> str:
+    """The answer for an interval: "train it" if the gain lies above 0, "do not bother" if it lies
+    below :data:`WORTH` points, "cannot say" otherwise."""
+    if low > 0:
+        return TRAIN_IT
+    return DO_NOT_BOTHER if high < WORTH else CANNOT_SAY
+
+
+class ForecastModel:
+    """Ridge regression of the gain on the standardised predictors, with a free intercept.
+
+    With Z the predictors, less their means and divided by their spreads, the coefficients are
+    ``(Z'Z + penalty I)^-1 Z'(gain - mean gain)``. The leverage of a point z is
+    ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. A condition that is left out has the error
+    ``residual / (1 - h)``; the penalty with the smallest root mean square e of these errors is
+    taken. The prediction interval is ``+- t(n - 2) e sqrt(1 + h)``: it widens for sets that
+    are unlike all conditions.
+
+    Attributes:
+        conditions: the fitted ones: those with all predictors and a measured gain.
+        errors: float64 ``[n]``, of each condition when it is left out (leave one condition out).
+        baseline: the same errors for the forecast "the mean gain of the other conditions".
+    """
+
+    def __init__(self, conditions: Sequence[Summary]):
+        self.conditions = [
+            one for one in conditions if one.gain and np.isfinite(predictors(one.features)).all()
+        ]
+        self.errors, self.baseline = np.zeros(0), np.zeros(0)
+        if not self.usable:
+            return
+        x = np.stack([predictors(one.features) for one in self.conditions])
+        y = np.array([one.gain.mean for one in self.conditions if one.gain])
+        n = len(y)
+        self._low, self._high = x.min(0), x.max(0)
+        self._mean, self._spread = x.mean(0), x.std(0) + 1e-9
+        self._intercept = y.mean()
+        z, best = (x - self._mean) / self._spread, np.inf
+        for penalty in PENALTIES:
+            inverse = np.linalg.inv(z.T @ z + penalty * np.eye(z.shape[1]))
+            weights = inverse @ z.T @ (y - y.mean())
+            leverage = 1 / n + np.einsum("ij,jk,ik->i", z, inverse, z)
+            errors = (y - y.mean() - z @ weights) / (1 - leverage)
+            if (errors**2).mean() < best:
+                best, self.penalty = (errors**2).mean(), penalty
+                self._inverse, self._weights, self.errors = inverse, weights, errors
+        self.baseline = (y - y.mean()) * n / (n - 1)
+
+    @property
+    def usable(self) -> bool:
+        """Whether there are enough conditions for a forecast."""
+        return len(self.conditions) >= LEAST
+
+    def __call__(self, features: dict[str, float]) -> Forecast:
+        """The forecast for what is known of a set (:attr:`Summary.features`)."""
+        from scipy.special import stdtrit
+
+        if not self.usable:
+            why = f"the model has {len(self.conditions)} measured conditions and needs {LEAST}"
+            return Forecast(None, CANNOT_SAY, (why,))
+        x = predictors(features)
+        if not np.isfinite(x).all():
+            unknown = [n for n, v in zip(PREDICTORS[:3], x, strict=False) if not np.isfinite(v)]
+            return Forecast(None, CANNOT_SAY, (f"not known of this set: {', '.join(unknown)}",))
+        z, n = (x - self._mean) / self._spread, len(self.conditions)
+        leverage = 1 / n + z @ self._inverse @ z
+        error = float(np.sqrt((self.errors**2).mean() * (1 + leverage)))
+        gain = Estimate(
+            float(self._intercept + z @ self._weights), float(stdtrit(n - 2, 0.975)) * error, n
+        )
+        outside = [
+            f"{name} = {value:.3g} lies outside the fitted range ({low:.3g} to {high:.3g})"
+            for name, value, low, high in zip(PREDICTORS, x, self._low, self._high, strict=True)
+            if not low <= value <= high
+        ]
+        words = words_for(gain.mean - gain.half_width, gain.mean + gain.half_width)
+        return Forecast(gain, words, tuple(outside))
+
+    def text(self) -> str:
+        """How good the model is, in sentences."""
+        if not self.usable:
+            return (
+                f"The model has {len(self.conditions)} measured conditions of generated clips and "
+                f"needs {LEAST}: `statkit tables --table knobs` measures more."
+            )
+        left_out, simple = (np.abs(e).mean() for e in (self.errors, self.baseline))
+        worse = " The model is no better than that guess." if left_out >= simple else ""
+        return (
+            f"Fitted on {len(self.conditions)} conditions of generated clips. A condition that is "
+            f'left out is missed by {left_out:.1f} points on average; the guess "the mean gain of '
+            f'the others" misses it by {simple:.1f}.{worse}'
+        )
+
+
+def shipped_model() -> ForecastModel:
+    """The model of the committed runs of the knob experiment."""
+    file = SHIPPED / "knobs.csv"
+    return ForecastModel(summaries(read_results(file)) if file.is_file() else [])
+
+
+# Names of the real sets whose runs ship, by the name of their folder.
+REAL_SETS = {"clips_160x120": "ucf101_8"}
+
+
+def real_sets() -> list[Summary]:
+    """The real sets whose runs ship, with the default recipe and all labels (Table 3)."""
+    groups: dict[str, list[Result]] = {}
+    for file in sorted(SHIPPED.glob("*.csv")):
+        for run in read_results(file):
+            if run.table == "3" and run.backbone == "resnet18":
+                name = json.loads(run.parameters).get("dataset", "")
+                groups.setdefault(name, []).append(run)
+    return [summary(REAL_SETS.get(name, name), runs) for name, runs in groups.items()]

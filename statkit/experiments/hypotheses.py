@@ -1,0 +1,157 @@
+"""The hypotheses of ``figures/hypotheses.md`` on the knob experiment, tested on its runs.
+
+``hypotheses.csv`` lists them. Each test gives a difference that is above 0 if the hypothesis holds.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from statkit.errors import StatkitError
+
+from .conditions import summaries
+from .knobs import knobs_of, runs_of
+from .results import Estimate, Result, estimate, gain, p_value, values_of
+
+Runs = Sequence[Result]
+LEAST = 5  # conditions, for a test over conditions
+# The scale on which a gain is expected to be a straight line.
+SCALES = {"clutter": lambda value: math.log(value + 0.5), "clips": math.log}
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One line of ``hypotheses.csv``: a test of a row's gain, and the unit of its difference."""
+
+    name: str
+    words: str
+    test: str
+    row: str
+    knob: str
+    sign: int
+    unit: str
+
+    def measured_on(self, runs: Runs) -> Estimate:
+        """The difference that is above 0 if the hypothesis holds.
+
+        Raises:
+            ValueError: too few runs.
+        """
+        return TESTS[self.test](self, runs)
+
+
+def _gains(runs: Runs, row: str) -> dict[tuple[int, int], float]:
+    ours, plain = values_of(runs, row), values_of(runs, "student")
+    return {key: ours[key] - plain[key] for key in ours.keys() & plain.keys()}
+
+
+def slope(points: Mapping[object, Sequence[tuple[float, float]]]) -> Estimate:
+    """The slope of y over x with an intercept per group (seed), by least squares.
+
+    ``b = sum (x - x_g)(y - y_g) / sum (x - x_g)^2`` with the means x_g, y_g of each group. Of n
+    points in g groups, n - g - 1 degrees of freedom remain for Student's t; ``runs`` of the result
+    is one more, so that :func:`statkit.experiments.results.p_value` fits.
+    """
+    from scipy.special import stdtrit
+
+    centred = [np.array(group, float) - np.mean(group, axis=0) for group in points.values()]
+    x, y = np.concatenate(centred).T if centred else np.zeros((2, 0))
+    freedom = len(x) - len(centred) - 1
+    if freedom < 1 or not x.any():
+        raise StatkitError(f"a slope needs more runs, got {len(x)} of {len(centred)} seeds")
+    b = float(x @ y / (x @ x))
+    error = float(np.sqrt(((y - b * x) ** 2).sum() / freedom / (x @ x)))
+    return Estimate(b, float(stdtrit(freedom, 0.975)) * error, freedom + 1)
+
+
+def _slope(one: Hypothesis, runs: Runs) -> Estimate:
+    """The slope of a row's gain over a knob, times the expected sign."""
+    scale, points = SCALES.get(one.knob, float), {}
+    for value, here in runs_of(runs, one.knob).items():
+        for key, found in _gains(here, one.row).items():
+            points.setdefault(key, []).append((scale(value), one.sign * found))
+    return slope(points)
+
+
+def _less_specific(one: Hypothesis, runs: Runs) -> Estimate:
+    """The distance of maps and of weights from their means at the knob's least value, minus that
+    at its greatest, seed by seed; of the two, the one with the larger p-value."""
+    here = runs_of(runs, one.knob)
+    found = []
+    for column in ("specific", "spread"):
+        low, high = (values_of(here.get(end, []), one.row, column) for end in (0, 1))
+        both = sorted(low.keys() & high.keys())
+        if not both:
+            raise StatkitError("no seed has a teacher at both ends")
+        found.append(estimate([low[key] - high[key] for key in both]))
+    return max(found, key=lambda each: p_value(each) if each.runs > 1 else 1)
+
+
+def _pretrained_gain(one: Hypothesis, runs: Runs) -> Estimate:
+    def wanted(run: Result) -> bool:
+        values = knobs_of(run)
+        return run.backbone != "demo" and values["scene"] == 0 and bool(values["teacher"])
+
+    return gain([r for r in runs if wanted(r) and knobs_of(r)["student"]], one.row, "student")
+
+
+def left_out_errors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Absolute error ``[N]`` of a straight line for each point, fitted to all the others."""
+    errors = []
+    for place in range(len(x)):
+        others = np.arange(len(x)) != place
+        line = np.polyfit(x[others], y[others], 1)
+        errors.append(abs(np.polyval(line, x[place]) - y[place]))
+    return np.array(errors)
+
+
+def _product(one: Hypothesis, runs: Runs) -> Estimate:
+    """Over the conditions: the error of the better single predictor minus that of the product."""
+    found = [s for s in summaries(runs) if np.isfinite(s.features["specific"])]
+    if len(found) < LEAST:
+        raise StatkitError(f"{len(found)} conditions; at least {LEAST} are needed")
+    gap, specific = (np.array([s.features[name] for s in found]) for name in ("gap", "specific"))
+    gains = np.array([s.gain.mean for s in found if s.gain])
+    alone = min((left_out_errors(x, gains) for x in (gap, specific)), key=lambda e: e.mean())
+    return estimate(alone - left_out_errors(gap * specific, gains))
+
+
+def _inner_best(one: Hypothesis, runs: Runs) -> Estimate:
+    """The gain at the best inner value of the knob minus that at an end, seed by seed; of the two
+    ends, the one with the smaller difference."""
+    here = {value: _gains(found, one.row) for value, found in runs_of(runs, one.knob).items()}
+    values = [value for value in here if here[value]]
+    if len(values) < 3:
+        raise StatkitError(f"{len(values)} values of {one.knob}; at least 3 are needed")
+    best = max(values[1:-1], key=lambda value: np.mean(list(here[value].values())))
+    pairs = [
+        [here[best][key] - here[end][key] for key in sorted(here[best].keys() & here[end].keys())]
+        for end in (values[0], values[-1])
+    ]
+    if not all(pairs):
+        raise StatkitError("no seed has all values")
+    return min((estimate(pair) for pair in pairs), key=lambda each: each.mean)
+
+
+TESTS = {
+    "slope": _slope,
+    "less_specific": _less_specific,
+    "pretrained_gain": _pretrained_gain,
+    "product": _product,
+    "inner_best": _inner_best,
+}
+
+
+def _read() -> tuple[Hypothesis, ...]:
+    with Path(__file__).with_name("hypotheses.csv").open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    return tuple(Hypothesis(**line | {"sign": int(line["sign"])}) for line in lines)
+
+
+HYPOTHESES = _read()

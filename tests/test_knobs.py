@@ -1,0 +1,264 @@
+"""The knob experiment: its conditions, its hypotheses, and the forecast that is fitted on it."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data_prep.demo import DEFAULT as DEFAULT_KNOBS
+from data_prep.demo import KNOB_RANGES, Knobs
+from statkit.cli.commands import main
+from statkit.experiments.conditions import Summary, summaries, summary
+from statkit.experiments.forecast import (
+    CANNOT_SAY,
+    DO_NOT_BOTHER,
+    LEAST,
+    TRAIN_IT,
+    ForecastModel,
+    words_for,
+)
+from statkit.experiments.hypotheses import HYPOTHESES, TESTS, left_out_errors, slope
+from statkit.experiments.knobs import (
+    DEFAULTS,
+    KNOBS,
+    PASSES,
+    VALUES,
+    conditions,
+    jobs,
+    knobs_of,
+    runs_of,
+)
+from statkit.experiments.ledger import hypotheses
+from statkit.experiments.results import Estimate, Result, p_value, read_results
+from statkit.experiments.rows import ROWS
+from statkit.experiments.settings import DEMO
+from statkit.plots.knobs import AXES, draw_knob, draw_sets
+
+
+def run(row, seed, prec1, knobs="", backbone="demo", config=None, **more):
+    made = {"dataset": "demo-v4" + knobs, "config": config or {}}
+    return Result(
+        row, backbone, "12x16", seed, 1, prec1, 90, 50, 1.0, "cpu", "f", table="knobs",
+        parameters=json.dumps(made), **more,
+    )  # fmt: skip
+
+
+def condition(knobs, gains, gap=50.0, specific=0.5, spread=0.1, rows=("sat", "tat", "stat")):
+    """Runs of one condition, a seed per gain; every transfer row has the same gain."""
+    about = {"specific": specific, "from_blind": 0.6, "from_equal": 0.2}
+    runs = []
+    for seed, gain in enumerate(gains):
+        about["spread"] = spread + 0.004 * seed * bool(knobs)
+        runs += [run("teacher", seed, 30 + gap, knobs, **about), run("student", seed, 30, knobs)]
+        runs += [run(row, seed, 30 + gain, knobs) for row in rows]
+    return runs
+
+
+def test_the_values_are_knobs_of_the_clips_and_the_defaults_are_theirs():
+    assert set(VALUES) == set(KNOB_RANGES) and KNOBS[-1] == "pretraining"
+    for knob, values in VALUES.items():
+        assert len(values) == 5 and DEFAULTS[knob] == getattr(DEFAULT_KNOBS, knob) in values
+    for one in conditions(KNOBS, DEMO):
+        Knobs.read(one.source.partition(":")[2])
+
+
+def test_every_condition_is_there_once_and_takes_as_many_steps():
+    found = conditions([knob for knob in KNOBS if knob != "pretraining"], DEMO)
+    assert len(found) == len(set(found)) == 5 * 4 + 1
+    assert found[0].source == "demo" and found[1].source == "demo:scene=0.1"
+    assert all(one.config.student_size == (36, 48) for one in found)
+    for one in found:
+        clips = Knobs.read(one.source.partition(":")[2]).clips
+        steps = one.config.recipe.epochs * clips / DEMO.recipe.batch_size
+        assert steps == pytest.approx(50 * 768 / 32, rel=0.05)
+    cross = conditions(["pretraining"], DEMO)
+    kinds = {(c.source, c.config.pretrained, c.config.student_pretrained) for c in cross}
+    assert len(kinds) == len(cross) == 8 and all(c.config.recipe.epochs == 10 for c in cross)
+
+
+def test_jobs_go_seed_by_seed_and_the_later_rows_come_last():
+    few = conditions(["scene"], DEMO)
+    work = jobs(few, [0, 1])
+    assert [(job.seed, job.rows) for job in work] == [
+        (seed, rows) for seed in (0, 1) for rows in PASSES for _ in few
+    ]
+    assert [job.probe for job in work] == [True] * 5 + [False] * 15
+    assert sum(len(job) for job in work) == 5 * (2 * 5 + 1)
+    assert {job.rows for job in jobs(few, [0], ["stat"])} == {("stat",)}
+
+
+def test_the_knobs_of_a_run_are_read_from_it():
+    assert knobs_of(run("stat", 0, 1, "-scene=0.5-clips=1536"))["clips"] == 1536
+    assert knobs_of(run("stat", 0, 1)) == DEFAULTS | {"teacher": False, "student": False}
+    apart = {"pretrained": True, "student_pretrained": False}
+    found = knobs_of(run("stat", 0, 1, config=apart))
+    assert found["teacher"] and not found["student"]
+    runs = condition("", [9]) + condition("-scene=0.5", [1]) + condition("-idle=0", [2])
+    runs += [run("stat", 0, 1, "-scene=1", backbone="resnet18")]
+    assert list(runs_of(runs, "scene")) == [0, 0.5]
+    assert list(runs_of(runs, "idle")) == [0, 0.535]
+
+
+def test_a_slope_within_seeds_by_hand():
+    """Two seeds of different levels, y = 2 x without errors, then with one of -1, 2, -1."""
+    exact = slope({0: [(0, 1), (1, 3), (2, 5)], 1: [(0, 11), (1, 13), (2, 15)]})
+    assert exact.mean == pytest.approx(2) and exact.half_width == pytest.approx(0, abs=1e-9)
+    bent = slope({0: [(0, 0), (1, 5), (2, 4)], 1: [(0, 10), (1, 12), (2, 14)]})
+    # The residuals are (-1, 2, -1) and 0: 6 over 3 degrees of freedom; sum of squares of x: 4.
+    assert bent.mean == pytest.approx(2) and bent.runs == 4
+    assert bent.half_width == pytest.approx(3.1824 * math.sqrt(6 / 3 / 4), rel=1e-3)
+    from scipy.stats import linregress
+
+    x, y = np.arange(6.0), np.array([1, 3, 2, 5, 4, 7.0])
+    one = slope({0: list(zip(x, y, strict=True))})
+    assert p_value(one) == pytest.approx(linregress(x, y).pvalue)
+    with pytest.raises(ValueError, match="more runs"):
+        slope({0: [(1, 2)]})
+
+
+def test_left_out_errors_by_hand():
+    assert left_out_errors(np.arange(4.0), 3 * np.arange(4.0)) == pytest.approx([0] * 4, abs=1e-9)
+    assert left_out_errors(np.arange(3.0), np.array([0, 0, 1.0]))[2] == pytest.approx(1)
+
+
+def measured():
+    """A world in which the hypotheses hold: a gain of 10 points times what is specific."""
+    runs = condition("", [9, 10, 11])
+    for scene, drop in ((0.1, 1), (0.25, 3), (0.5, 6), (1, 9)):
+        gains = [10 - drop + noise for noise in (-1.1, 0.2, 0.9)]
+        runs += condition(f"-scene={scene:g}", gains, specific=0.5 - drop / 20, spread=0.1 / drop)
+    for actor, gain in ((0.5, 1), (0.7, 5), (0.85, 8), (1.3, 2)):
+        noisy = [gain - 0.3, gain, gain + 0.4]
+        runs += condition(f"-actor={actor:g}", noisy, gap=5 * gain, specific=gain / 20)
+    return runs
+
+
+def test_the_hypotheses_on_runs_that_hold_them():
+    runs = measured()
+    found = {one.name: one for one in HYPOTHESES}
+    assert len(found) == 8 and {one.test for one in HYPOTHESES} == set(TESTS)
+    assert all(one.row in ROWS for one in HYPOTHESES)
+    falls = found["H1"].measured_on(runs)
+    assert falls.mean - falls.half_width > 0 and falls.runs == 15 - 3
+    assert found["H2"].measured_on(runs).mean == pytest.approx(0.1 - 0.1 / 9 - 0.004)  # the weights
+    best = found["H8"].measured_on(runs)
+    assert best.mean == pytest.approx(10 - 61 / 30, abs=0.1)  # against actor = 1.3
+    for name in ("H3", "H4", "H5", "H6"):
+        with pytest.raises(ValueError):
+            found[name].measured_on(runs)
+    text = hypotheses(runs)
+    lines = {line.split(" | ")[0][2:]: line for line in text.splitlines() if line.startswith("| H")}
+    assert "supported" in lines["H1"] and "not tested yet" in lines["H3"]
+    assert "9 conditions have a teacher" in text
+    # Opposite signs are told, too.
+    worse = [replace(r, prec1=2 * 30 - r.prec1) if r.row == "stat" else r for r in runs]
+    assert "opposite" in hypotheses(worse).split("| H1 |")[1].splitlines()[0]
+
+
+def test_pretraining_is_told_apart_from_the_clips():
+    both = {"pretrained": True, "student_pretrained": True}
+    about = {"backbone": "resnet18", "config": both}
+    runs = [
+        run(row, s, v + s, **about) for s in range(3) for row, v in (("student", 20), ("stat", 26))
+    ]
+    [third] = [one for one in HYPOTHESES if one.name == "H3"]
+    assert third.measured_on(runs).mean == 6
+    runs = [run("teacher", 0, 70, specific=0.2, spread=0.1, **about), *runs]
+    assert [one.name for one in summaries(runs)] == ["teacher ImageNet, student ImageNet"]
+
+
+def world(count, seed=0):
+    """Conditions in which the gain is a twentieth of the product of gap and specificity."""
+    rng, found = np.random.default_rng(seed), []
+    for number in range(count):
+        gap, specific = rng.uniform(5, 60), rng.uniform(0.1, 0.6)
+        features = {"gap": gap, "specific": specific, "spread": rng.uniform(0, 0.15)}
+        gain = 0.5 * gap * specific + rng.normal(0, 0.3)
+        found.append(Summary(str(number), features, Estimate(gain, 1.0, 3)))
+    return found
+
+
+def test_a_forecast_on_a_world_that_it_can_learn():
+    model = ForecastModel(world(24))
+    assert np.abs(model.errors).mean() < 1 < np.abs(model.baseline).mean()
+    inside = 0
+    for one in world(40, seed=1):
+        low, high = model(one.features).interval
+        inside += low <= one.gain.mean <= high
+    assert inside >= 34
+    assert model({"gap": 50, "specific": 0.5, "spread": 0.1}).words == TRAIN_IT
+    assert model({"gap": 3, "specific": 0.1, "spread": 0.01}).words != TRAIN_IT
+    far = model({"gap": 400, "specific": 0.5, "spread": 0.1})
+    near = model({"gap": 30, "specific": 0.3, "spread": 0.1})
+    assert far.gain.half_width > near.gain.half_width and "outside" in far.reasons[0]
+    assert "left out" in model.text() and not near.reasons
+
+
+def test_the_errors_are_those_of_models_without_the_condition():
+    """The closed form against fits without each condition (with the same scales and penalty)."""
+    found = world(12)
+    model = ForecastModel(found)
+    x = np.stack([[*(one.features[n] for n in ("gap", "specific", "spread"))] for one in found])
+    x = np.column_stack([x, x[:, 0] * x[:, 1]])
+    z = (x - x.mean(0)) / x.std(0)
+    y = np.array([one.gain.mean for one in found])
+    for out in range(len(y)):
+        keep = np.arange(len(y)) != out
+        centre, mean = z[keep].mean(0), y[keep].mean()
+        own = z[keep] - centre
+        weights = np.linalg.solve(own.T @ own + model.penalty * np.eye(4), own.T @ (y[keep] - mean))
+        assert y[out] - mean - (z[out] - centre) @ weights == pytest.approx(model.errors[out])
+
+
+def test_a_forecast_from_little_says_so():
+    few = ForecastModel(world(LEAST - 1))
+    found = few({"gap": 30, "specific": 0.3, "spread": 0.1})
+    assert found.words == CANNOT_SAY and found.gain is None and "needs" in found.reasons[0]
+    assert "statkit tables" in few.text() and ForecastModel([])({}).words == CANNOT_SAY
+    unknown = summary("x", [run("teacher", 0, 70), run("student", 0, 50)])
+    found = ForecastModel(world(24))(unknown.features)
+    assert found.words == CANNOT_SAY and "specific, spread" in found.reasons[0]
+    assert [words_for(*ends) for ends in ((0.1, 9), (-3, 1.9), (-3, 4))] == [
+        TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY
+    ]  # fmt: skip
+
+
+def test_figures_hold_what_was_measured_and_leave_gaps():
+    runs = measured()
+    shown = draw_knob(runs, "scene", value=0.5).shown
+    assert shown["values"].tolist() == [0, 0.1, 0.25, 0.5, 1]
+    assert shown["stat_gain"] == pytest.approx([10, 9, 7, 4, 1]) and shown["specific"][0] == 0.5
+    plain = [one for one in runs if one.row != "tat"]
+    assert np.isnan(draw_knob(plain, "actor").shown["tat_gain"]).all()
+    assert "default" in draw_knob([], "clips").alt
+    [real] = world(1)
+    real = [replace(real, name="real", features=real.features | {"pixels": math.nan})]
+    for across in AXES:
+        found = draw_sets(summaries(runs), real, across=across).shown
+        assert len(found["generated_gain"]) == (0 if across == "pixels" else 9)
+
+
+def test_the_command_runs_conditions_and_goes_on(tmp_path, monkeypatch, capsys):
+    """Two rows of the knob "scene" on few clips; a second call trains nothing and adds a row."""
+    monkeypatch.setenv("STATKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(VALUES, "scene", (0, 1))
+    small = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "12x16", "--device", "cpu"]
+    words = ["tables", "--table", "knobs", "--data", "demo-small", "--knob", "scene", *small]
+    words += ["--out", str(tmp_path)]
+    assert main([*words, "--rows", "student"]) == 0
+    first = read_results(tmp_path / "knobs.csv")
+    assert [knobs_of(one)["scene"] for one in first] == [0, 1]
+    assert main([*words, "--rows", "student", "teacher"]) == 0
+    second = read_results(tmp_path / "knobs.csv")
+    assert [one for one in second if one.row == "student"] == first and len(second) == 4
+    assert (tmp_path / "knob_scene.png").stat().st_size > 1000
+    capsys.readouterr()
+    assert main([*words, "--plan"]) == 0
+    said = capsys.readouterr().out
+    assert "10 results from 10 trainings" in said
+    assert main(["tables", "--table", "knobs", "--data", str(tmp_path)]) == 1
+    # What is known of generated clips after stage one, and no forecast from nothing.
+    assert main(["forecast", "--data", "demo-small", *small]) == 0
+    assert "answer: " in capsys.readouterr().out
