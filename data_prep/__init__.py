@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 
 from statkit.data.clips import VideoDataset
-from statkit.runtime.cache import cache_folder
+from statkit.runtime.cache import cache_folder, read_cached
+from statkit.runtime.parameters import pasted_path
 
 from .demo import VERSION, Knobs, card_of, make_demo
-from .folder import BROKEN, index_folder
+from .folder import index_folder
 from .on_demand import open_on_demand
 from .prepared import is_prepared, open_prepared
 
@@ -36,30 +36,24 @@ def open_dataset(
     Raises:
         statkit.data.stored.DatasetError: the source is not a usable data set.
     """
-    if is_prepared(source):
-        return open_prepared(source, progress=progress)
     name, _, words = str(source).partition(":")
     if name not in DEMO_SIZES:
+        source = pasted_path(source)
+        if is_prepared(source):
+            return open_prepared(source, progress=progress)
         return index_folder(source, lists=lists, progress=progress)
     (train, test), knobs = DEMO_SIZES[name], Knobs.read(words)
     changed = "".join(f"-{knob}={value:g}" for knob, value in knobs.changed().items())
     folder = cache_folder("data") / f"{name}-v{VERSION}{changed}"
-    _set_aside_if_broken(folder)
+    read_cached(folder, _check_demo)
     opened = open_on_demand(folder, card_of(train, test, knobs=knobs))
     if opened is not None:
         return opened
     return index_folder(make_demo(folder, train=train, test=test, knobs=knobs), progress=progress)
 
 
-def _set_aside_if_broken(folder: Path) -> None:
-    """Rename a folder of generated clips with a broken card or truth; it is then made again."""
-    try:
-        if folder.is_dir():
-            json.loads((folder / "generated.json").read_bytes())
-            if (folder / "truth.npz").exists():  # a set that is drawn on demand gets it last
-                np.load(folder / "truth.npz")["names"]
-    except BROKEN:
-        aside = folder.with_name(f"{folder.name}.broken")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-        print(f"{folder} is broken; it is now {aside.name}, and made anew", flush=True)
+def _check_demo(folder: Path) -> None:
+    """Raise an error if the card or the truth of generated clips is broken."""
+    json.loads((folder / "generated.json").read_bytes())
+    if (folder / "truth.npz").exists():  # a set that is drawn on demand gets it last
+        np.load(folder / "truth.npz")["names"]

@@ -214,7 +214,7 @@ def _opened(archive: Path) -> Iterator[tuple[Iterator[Member], bool]]:
         with tarfile.open(archive) as packed:
             yield (_tar_member(packed, m) for m in _tar_infos(packed) if not m.isdir()), False
     else:
-        raise DatasetError(f"{archive}: not a RAR, ZIP or TAR archive")
+        raise DatasetError(f"{archive}: not a RAR, ZIP or TAR archive, or cut short")
 
 
 def _tar_infos(packed: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

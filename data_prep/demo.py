@@ -11,6 +11,7 @@ Five **knobs** each change one property of the set and nothing else (:class:`Kno
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -293,10 +294,12 @@ def _write_clip(task: tuple[Clip, int, int, tuple[int, int], Path, Knobs]) -> di
     """Write one clip's video and return its row of the truth."""
     clip, seed, frames, size, out, knobs = task
     pictures, masks, interval = film(clip, seed, frames, size, knobs)
-    write_atomically(out / "videos" / clip.name, lambda path: write_video(path, pictures, fps=12))
+    file = out / "videos" / clip.name
+    write_atomically(file, lambda path: write_video(path, pictures, fps=12))
     packed = np.packbits(masks.reshape(frames, -1), axis=1)
     row = {"names": clip.name, "boxes": _boxes(masks), "masks": packed}
-    return row | {"intervals": np.array(interval, np.int64)}
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return row | {"intervals": np.array(interval, np.int64), "sha256": digest}
 
 
 # --- the set ------------------------------------------------------------------------------------
@@ -431,7 +434,7 @@ def make_demo(
     Returns:
         The folder, with ``videos/``, ``splits/`` as in UCF101, ``generated.json`` and
         ``truth.npz``: names [N], boxes float32 [N, T, 4], masks uint8 [N, T, ceil(H*W/8)],
-        intervals int64 [N, 2], size int64 [2].
+        intervals int64 [N, 2], size int64 [2], sha256 of the files [N].
 
     Raises:
         ValueError: invalid parameters, or ``out`` holds something else.

@@ -127,6 +127,9 @@ class Discovery:
                 said = ["there is no part to test on, so the part to validate on serves"]
             elif parts["val"]:
                 said = [f"{parts['val']} clips to validate on are in neither part"]
+            of = {p: {c.label for c in clips if c.part == p} for p in ("train", test)}
+            if alone := sorted(of[test] - of["train"]):
+                said.append(f"classes with test clips alone: {', '.join(alone)}")
             return {1: [roles.get(clip.part, "") for clip in clips]}, said
         return by_group(clips)
 
@@ -192,7 +195,7 @@ def discover(
     if known := [path for path in archives if path.name in lists_archives]:
         unpack(known)
     found = Discovery(folder, tuple(files), tuple(litter), guesses=tuple(guesses))
-    found = _classes(folder, found) if labelled else found
+    found = _classes(folder, found, source) if labelled else found
     unopened = tuple(path.name for path in archives if path not in known)
     if not found.clips:
         raise DatasetError(f"{source}: no file in it that could be a clip")
@@ -289,8 +292,13 @@ def _archives(folder: Path) -> list[Path]:
 # --- classes ------------------------------------------------------------------------------------
 
 
-def _classes(source: Path, found: Discovery) -> Discovery:
-    """The same files with their classes, groups and parts, relative to the folder of classes."""
+def _classes(folder: Path, found: Discovery, source: Path) -> Discovery:
+    """The same files with their classes, groups and parts, relative to the folder of classes.
+
+    Args:
+        folder: where the files are.
+        source: what the user named, for messages.
+    """
     videos = [tuple(c.name.split("/")) for c in found.clips if c.is_video and not c.reason]
     guesses, prefix, level = list(found.guesses), (), 0
     while True:
@@ -323,7 +331,7 @@ def _classes(source: Path, found: Discovery) -> Discovery:
                 "name one of them (if they are the classes of one set, put the clips of each "
                 "directly into its folder)"
             )
-    root = source.joinpath(*prefix)
+    root = folder.joinpath(*prefix)
     deep = [path for path in folders if len(path) > level + 2]
     grouped = level == 0 and len(deep) == len(folders) and any(not part_of(p[1]) for p in deep)
     if grouped:
@@ -334,6 +342,13 @@ def _classes(source: Path, found: Discovery) -> Discovery:
         guesses.append(f"{len(deep)} clips that lie deeper in a class folder belong to that class")
     outside = tuple(c.name for c in found.clips if c.is_video and not _below(c.name, prefix))
     lists = {top for top in _others(found, prefix, tops) if _holds_lists(root / top)}
+    spelled: dict[str, str] = {}  # the name of a class, as in train/ if there
+    within = [path for path in folders if level and len(path) > 2]
+    for path in sorted(within, key=lambda path: part_of(path[0]) != "train"):
+        spelled.setdefault(path[1].casefold(), path[1])
+    if other := sorted({path[1] for path in within} - set(spelled.values())):
+        names = ", ".join(other)
+        guesses.append(f"class folders that differ in capital letters alone are one class: {names}")
     clips, start = [], len("/".join((*prefix, "")))
     for clip in found.clips:
         if not _below(clip.name, prefix):
@@ -348,7 +363,7 @@ def _classes(source: Path, found: Discovery) -> Discovery:
                 beside = "not in a class folder" if len(folders_of) <= level else "beside the parts"
                 clips.append(replace(clip, reason=clip.reason or beside))
             continue
-        label = path[level]
+        label = spelled.get(path[level].casefold(), path[level])
         part = part_of(path[0]) if level else part_of(path[1]) if len(folders_of) > 1 else ""
         group = "/".join(path[:2]) if grouped and not part else group_of(clip.name, label)
         clips.append(replace(clip, label=label, group=group, part=part))

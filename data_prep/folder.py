@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from statkit.data.clips import DatasetError, Truth, VideoDataset
-from statkit.lowres import to_low_res
+from statkit.data.frames import FrameSettings, both_sides
 from statkit.runtime.cache import cache_folder, fingerprint, locked, write_atomically
+from statkit.runtime.contents import Contents, file_state
 from statkit.runtime.progress import progress_bar
-from statkit.video import READING
+from statkit.video import READING, VideoError
 
-from .contents import Contents, file_state
 from .discover import Discovery, Found, as_split, discover
 from .readers import read_all
 from .report import DAMAGED, LEFT_OUT, OK, Told, in_full, outcome, plain, three_lines
@@ -68,7 +68,9 @@ def index_folder(
     _say(source, key, _lines(found, facts, digests), told, brief=found.generated is not None)
     classes = tuple(sorted({clip.label for clip in kept}))
     names = [clip.name for clip in kept]
-    counts = [facts[name][0] for name in names]
+    counts, digests = [facts[name][0] for name in names], [digests[name] for name in names]
+    truth = truth_of(found.root.parent / "truth.npz", names) if found.generated else None
+    as_made = truth is None or truth.digests in ((), tuple(digests))
     return VideoDataset(
         name=source.name,
         root=found.root,
@@ -78,8 +80,8 @@ def index_folder(
         num_frames=np.array(counts),
         splits=splits,
         generated=found.generated is not None,
-        fingerprint=_fingerprint(found, kept, counts, splits, [digests[name] for name in names]),
-        truth=truth_of(found.root.parent / "truth.npz", names) if found.generated else None,
+        fingerprint=_fingerprint(found, kept, counts, splits, digests, as_made),
+        truth=truth,
     )
 
 
@@ -94,7 +96,7 @@ def _probe(
     facts: dict[str, list | str] = {clip.name: clip.reason for clip in found.clips}
     names = [clip.name for clip in found.clips if clip.reason is None]
     digests = contents.digests(names, progress=progress)
-    keys = {name: f"{digest}/{READING}" for name, digest in digests.items()}
+    keys = {name: f"{digest}/{READING}/noted" for name, digest in digests.items()}
     todo = [name for name in names if keys[name] not in contents.facts]
     jobs = ((i, ("probe", str(found.root / name))) for i, name in enumerate(todo))
     fresh: dict[str, list | str] = {}
@@ -118,9 +120,9 @@ def _too_small(height: int, width: int) -> str | None:
     """The reason why frames of this size cannot be degraded; None if they can."""
     try:
         if min(height, width) < SMALL:
-            to_low_res(np.zeros((1, height, width, 3), np.uint8), noise=0)
-    except ValueError as error:
-        return str(error)
+            both_sides(np.zeros((1, height, width, 3), np.uint8), FrameSettings(), "")
+    except VideoError as error:
+        return str(error).removeprefix(": ")
 
 
 def _lines(found: Discovery, facts: dict, digests: dict[str, str]) -> list[dict]:
@@ -145,17 +147,20 @@ def _say(source: Path, key: str, lines: list[dict], told: Told, *, brief: bool) 
     print(said.splitlines()[0] if brief else said, flush=True)
 
 
-def _fingerprint(found: Discovery, kept: list[Found], counts, splits, digests: list[str]) -> str:
+def _fingerprint(
+    found: Discovery, kept: list[Found], counts, splits, digests: list[str], as_made: bool
+) -> str:
     """Fingerprint of names, classes, splits and content, independent of the folder's path.
 
-    For generated clips, the card and the file sizes replace the content.
+    For generated clips ``as_made``, the card and the file sizes replace the content.
     """
     roles = {number: [part.tolist() for part in split] for number, split in splits.items()}
     names = [clip.name for clip in kept]
     if found.generated:
         sizes = [file_state(found.root / name)[0] for name in names]
         card = found.generated.read_text(encoding="utf-8")
-        return fingerprint([names, counts, roles, sizes, card])
+        changed = [] if as_made else [digests]
+        return fingerprint([names, counts, roles, sizes, card, *changed])
     made_of = fingerprint([names, [clip.label for clip in kept], counts, roles, digests])
     return EARLIER.get(made_of, made_of)
 
@@ -172,7 +177,9 @@ def truth_of(file: Path, names: list[str]) -> Truth | None:
                 return None
             rows = [order[name] for name in names]
             size = tuple(int(n) for n in data["size"])
-            return Truth(data["boxes"][rows], data["intervals"][rows], data["masks"][rows], size)
+            digests = tuple(data["sha256"][rows].tolist()) if "sha256" in data else ()
+            parts = (data[name][rows] for name in ("boxes", "intervals", "masks"))
+            return Truth(*parts, size, digests)
     except BROKEN as error:
         raise DatasetError(
             f"{file} is broken ({error}); delete {file.parent} and run the same command, which "

@@ -17,9 +17,9 @@ from statkit.data.clips import DatasetError
 from statkit.data.frames import FrameSettings
 from statkit.errors import StatkitError
 from statkit.runtime.cache import fingerprint, locked
+from statkit.runtime.contents import Contents, file_state
 from statkit.runtime.progress import progress_bar
 
-from .contents import Contents, file_state
 from .discover import Found, discover
 from .official import OFFICIAL
 from .prepared import (

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from statkit.data.clips import DatasetError
-from statkit.runtime.cache import write_atomically
+from statkit.runtime.cache import read_cached, save_text
+from statkit.runtime.contents import read_object
 from statkit.runtime.progress import progress_bar
 
 from .archives import is_archive, unpack
-from .contents import read_json
 
 UNPACKED = ".unpacked.json"  # which archives were unpacked into a folder
 NESTED = 3  # HMDB51 is an archive of archives
@@ -66,7 +66,7 @@ class _Done:
 
     def __init__(self, file: Path):
         self._file = file
-        self.state = read_json(file, dict)
+        self.state = read_cached(file, read_object) or {}
 
     def has(self, key: str) -> bool:
         return key in self.state
@@ -80,8 +80,7 @@ class _Done:
     def add(self, key: str, archive: Path, refused: list[tuple[str, str]]) -> None:
         found = archive.stat()
         self.state[key] = [found.st_size, found.st_mtime_ns, refused]
-        text = json.dumps(self.state, indent=1, sort_keys=True)
-        write_atomically(self._file, lambda path: path.write_text(text, encoding="utf-8"))
+        save_text(self._file, json.dumps(self.state, indent=1, sort_keys=True))
 
 
 def _archives_inside(folder: Path) -> list[Path]:

@@ -20,14 +20,14 @@ import traceback
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import BinaryIO
 
 import av
 import numpy as np
 
 from statkit.data.frames import FrameSettings, both_sides, kept_positions, reduced
-from statkit.video import VideoDecoder, VideoError, probe
+from statkit.video import VideoDecoder, VideoError, VideoInfo
 
 BLOCK = 1 << 20
 HEARTBEAT_SECONDS = 0.5
@@ -78,14 +78,14 @@ def read_clip(path: str, name: str, settings: FrameSettings, heartbeat: Callable
         VideoError: the file is not readable as video, too small, or deleted during reading.
     """
     expected = promised_frames(path, heartbeat)
-    info, pictures, damage = _decode(path, expected, settings, heartbeat)
+    info, pictures = _decode(path, heartbeat, expected, settings)
     if info.num_frames != expected:  # the header was wrong; now the true number is known
-        info, pictures, damage = _decode(path, info.num_frames, settings, heartbeat)
+        info, pictures = _decode(path, heartbeat, info.num_frames, settings)
     positions = kept_positions(info.num_frames, settings)
     hr, lr = both_sides(np.stack([pictures[i] for i in positions]), settings, name)
     found = {"frames": info.num_frames, "fps": round(info.fps, 3)}
     found |= {"height": info.height, "width": info.width}
-    found |= {"note": info.note or damage, "remark": info.remark}
+    found |= {"note": info.note, "remark": info.remark}
     try:
         found |= {"bytes": os.stat(path).st_size, "sha256": _sha256(path, heartbeat)}
     except OSError as error:
@@ -100,13 +100,19 @@ def promised_frames(path: str, heartbeat: Callable[[], None]) -> int:
         return video.promised or video.survey()[0]
 
 
-def _decode(path: str, expected: int, settings: FrameSettings, heartbeat: Callable[[], None]):
+def _decode(
+    path: str,
+    heartbeat: Callable[[], None],
+    expected: int = 0,
+    settings: FrameSettings | None = None,
+) -> tuple[VideoInfo, dict[int, np.ndarray]]:
     """Decode to the end; keep the frames to store for a clip of ``expected`` frames.
 
     Returns:
-        The clip's VideoInfo, uint8 [H, W, 3] by frame number, and the decoder's first error.
+        The properties of the clip, with the decoder's first error as the note if there is no other;
+        uint8 [H, W, 3] by frame number.
     """
-    wanted = set(kept_positions(max(expected, 1), settings).tolist())
+    wanted = set(kept_positions(max(expected, 1), settings).tolist() if settings else ())
     pictures = {}
     with av.logging.Capture() as messages, VideoDecoder(path, heartbeat) as video:
         for number, frame in enumerate(video.frames()):
@@ -118,7 +124,9 @@ def _decode(path: str, expected: int, settings: FrameSettings, heartbeat: Callab
         for level, _, text in messages
         if level <= av.logging.ERROR or "misdetection" in text
     ]
-    return info, pictures, f"the decoder reports: {damage[0]}" if damage else ""
+    if damage and not info.note:
+        info = replace(info, note=f"the decoder reports: {damage[0]}")
+    return info, pictures
 
 
 def _sha256(path: str, heartbeat: Callable[[], None]) -> str:
@@ -132,8 +140,8 @@ def _sha256(path: str, heartbeat: Callable[[], None]) -> str:
 
 JOBS = {
     "promise": promised_frames,
-    "count": lambda path, heartbeat: probe(path, heartbeat=heartbeat).num_frames,
-    "probe": lambda path, heartbeat: asdict(probe(path, heartbeat=heartbeat)),
+    "count": lambda path, heartbeat: _decode(path, heartbeat)[0].num_frames,
+    "probe": lambda path, heartbeat: asdict(_decode(path, heartbeat)[0]),
 }
 
 

@@ -19,6 +19,8 @@ from torchvision.models.video import resnet as video_resnet
 
 from statkit.errors import StatkitError
 from statkit.runtime.cache import read_cached
+from statkit.runtime.contents import digest_of
+from statkit.runtime.parameters import pasted_path
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,9 @@ def find_weights(name: str, pretrained: bool | str | Path) -> Any:
     Raises:
         StatkitError: no weights of this name exist, or the file does not exist.
     """
-    found: Any = pretrained
-    if pretrained is True:
-        folder = os.environ.get("STATKIT_WEIGHTS")
-        file = min(Path(folder).glob(f"{name}*.pth"), default=None) if folder else None
-        found = file or MODELS[name].weights
+    found: Any = _weights_file(name, pretrained)
+    if found is None and pretrained:
+        found = MODELS[name].weights
         if found is None:
             wants = MODELS[name].wants
             raise StatkitError(
@@ -71,9 +71,28 @@ def find_weights(name: str, pretrained: bool | str | Path) -> Any:
                 + f". Name a file (--pretrained FILE), or put it as {name}*.pth into the folder "
                 "that $STATKIT_WEIGHTS names, or start from random weights (--pretrained no)"
             )
-    if isinstance(found, str | Path) and not Path(found).expanduser().is_file():
+    if isinstance(found, Path) and not found.is_file():
         raise StatkitError(f"no weights at {found}")
-    return found or None
+    return found
+
+
+def weights_key(name: str, pretrained: bool | str | Path) -> bool | str:
+    """The part of a run's name that stands for its pretrained weights: the SHA-256 of a file; True
+    for the published weights, whose name holds the first digits of theirs."""
+    file = _weights_file(name, pretrained)
+    if file is None:
+        return pretrained
+    digest = digest_of(file)
+    published = MODELS[name].wants or getattr(MODELS[name].weights, "url", "")
+    return True if digest and digest[:8] in published else digest or str(file)
+
+
+def _weights_file(name: str, pretrained: bool | str | Path) -> Path | None:
+    """The file that is named, or a file in ``$STATKIT_WEIGHTS``; None if there is neither."""
+    if pretrained is True:
+        folder = os.environ.get("STATKIT_WEIGHTS")
+        return min(Path(folder).glob(f"{name}*.pth"), default=None) if folder else None
+    return pasted_path(pretrained) if pretrained else None
 
 
 NESTED = ("state_dict", "model_state_dict", "model")  # keys of the weights in checkpoints
@@ -88,7 +107,7 @@ _NUMPY: list[Any] = [  # numbers that training scripts store beside the weights
 
 
 def _load_backbone(backbone: nn.Module, path: str | Path) -> None:
-    state = _read_weights(Path(path).expanduser())
+    state = _read_weights(Path(path))
     state = {key: values for key, values in state.items() if not key.startswith("fc.")}
     try:
         missing, extra = backbone.load_state_dict(state, strict=False)

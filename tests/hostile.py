@@ -133,6 +133,20 @@ def beside(first: Path, second: Path, to: Path, *, default: int | None = None) -
     return to
 
 
+def shifted(path: Path, to: Path, seconds: float) -> Path:
+    """The same film, later by ``seconds``, which may be below 0."""
+    asked = {"avoid_negative_ts": "disabled"}
+    with av.open(str(path)) as film, av.open(str(to), "w", options=asked) as out:
+        copy = out.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.dts is not None:
+                packet.pts += round(seconds / packet.time_base)
+                packet.dts += round(seconds / packet.time_base)
+                packet.stream = copy
+                out.mux(packet)
+    return to
+
+
 def oblong(path: Path, frames: np.ndarray, ratio: Fraction) -> Path:
     """Frames whose pixels are wider than high, by ``ratio``."""
     with av.open(str(path), "w") as out:

@@ -12,14 +12,14 @@ import pytest
 from hostile import pictures, write
 
 from data_prep import DEMO_SIZES, index_folder, open_dataset
-from data_prep import contents as contents_room
-from data_prep.contents import Contents
 from data_prep.demo import VERSION
 from data_prep.prepare import How, prepare_set
 from data_prep.store import Draft
+from statkit.cli.options import path as typed
 from statkit.data.clips import DatasetError
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import store_frames
+from statkit.runtime import contents
 from statkit.runtime.cache import cache_folder, fingerprint
 
 SETTINGS = FrameSettings(8, (24, 32))
@@ -74,6 +74,11 @@ def parts_by_other_names(root):
 def three_parts(root):
     fill(root / "set", *each("TRAIN/{c}/{k}.mp4", count=2), *each("val/{c}/{k}.mp4", count=1))
     fill(root / "set", *each("test_set/{c}/{k}.mp4", count=1))
+
+
+def parts_in_other_letters(root):
+    fill(root, *each("train/{c}/{k}.mp4", count=2))
+    fill(root, *each("test/{c}/{k}.mp4", ("WAVE", "Jump"), count=1))
 
 
 def parts_in_classes(root):
@@ -154,6 +159,7 @@ LAYOUTS = {  # function -> clips, of them to train and to test, words that are s
     parts_without_classes_to_test: (6, 4, 2, "test/1.mp4: not in a class folder"),
     parts_by_other_names: (6, 4, 2, "the part to validate on serves"),
     three_parts: (8, 4, 2, "2 clips to validate on are in neither part"),
+    parts_in_other_letters: (6, 4, 2, "in capital letters alone are one class: Jump, WAVE"),
     parts_in_classes: (6, 4, 2, "guessed: nothing"),
     groups: (6, 2, 4, "groups"),
     groups_of_equal_names: (6, 4, 2, "groups"),
@@ -192,9 +198,27 @@ def test_both_doors_see_the_same_set(layout, tmp_path, capsys):
     assert np.array_equal(stores[0].hr, stores[1].hr) and np.array_equal(stores[0].lr, stores[1].lr)
 
 
+def test_a_class_without_training_clips_is_said(tmp_path, capsys):
+    fill(tmp_path, "train/wave/1.mp4", "train/jump/1.mp4", "test/wave/2.mp4", "test/fly/1.mp4")
+    index_folder(tmp_path, progress=False)
+    assert "classes with test clips alone: fly" in capsys.readouterr().out
+
+
 def test_an_archive_is_opened_by_its_own_name(tmp_path):
     archive(tmp_path)
     assert len(index_folder(tmp_path / "set.zip", progress=False)) == 6
+
+
+def test_a_folder_is_taken_as_people_type_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    class_folders(tmp_path / "my clips")
+    wanted = index_folder(tmp_path / "my clips", progress=False)
+    out = prepare_set("folder", wanted.root, tmp_path / "out", settings=SETTINGS)
+    for text in ("my clips", "'my clips'", "~/my clips", wanted.root.as_uri(), "my\\ clips/"):
+        assert open_dataset(text, progress=False).fingerprint == wanted.fingerprint, text
+        assert typed(text) == wanted.root, text
+    assert open_dataset(f'"{out}"', progress=False).prepared
 
 
 def test_groups_are_not_divided(tmp_path):
@@ -280,15 +304,15 @@ def test_clips_replaced_in_place_are_noticed_though_their_dates_are_set_back(tmp
 
 
 def test_files_are_read_again_only_if_they_changed(tmp_path, monkeypatch):
-    monkeypatch.setattr(contents_room, "FRESH", 0)
+    monkeypatch.setattr(contents, "FRESH", 0)
     raw_clips(tmp_path, 50)
     names = each("{c}/{k}.avi")
-    digests = Contents(tmp_path).digests(names, progress=False)
+    digests = contents.Contents(tmp_path).digests(names, progress=False)
     (tmp_path / names[2]).write_bytes(b"other")
     asked = []
-    real = contents_room._sha256
-    monkeypatch.setattr(contents_room, "_sha256", lambda path: asked.append(path) or real(path))
-    again = Contents(tmp_path).digests(names, progress=False)
+    real = contents._sha256
+    monkeypatch.setattr(contents, "_sha256", lambda path: asked.append(path) or real(path))
+    again = contents.Contents(tmp_path).digests(names, progress=False)
     assert asked == [tmp_path / names[2]]
     assert {name for name in names if again[name] != digests[name]} == {names[2]}
 
@@ -299,7 +323,7 @@ def test_a_broken_index_is_set_aside_and_made_anew(tmp_path, capsys):
     file = cache_folder("contents") / f"{fingerprint(str(tmp_path.resolve()))}.json"
     file.write_text(file.read_text()[:50])
     assert index_folder(tmp_path, progress=False).fingerprint == before.fingerprint
-    assert f"{file} is broken" in capsys.readouterr().out
+    assert f"{file} is broken" in capsys.readouterr().err
     assert file.with_name(f"{file.name}.broken").stat().st_size == 50
 
 
@@ -339,6 +363,17 @@ def test_generated_clips_keep_the_fingerprint_that_results_ship_under(dataset):
     assert dataset.fingerprint == fingerprint(made_of)
 
 
+def test_generated_clips_that_were_replaced_are_noticed(demo_folder, tmp_path):
+    """By others of the same names, sizes and lengths."""
+    copy = shutil.copytree(demo_folder, tmp_path / "copy")
+    before = index_folder(copy, progress=False)
+    assert before.fingerprint == index_folder(demo_folder, progress=False).fingerprint
+    content = before.path(0).read_bytes()
+    before.path(0).write_bytes(content.replace(b"x264 - core", b"X264 - core"))
+    after = index_folder(copy, progress=False)
+    assert after.names == before.names and after.fingerprint != before.fingerprint
+
+
 @pytest.mark.parametrize("file", ["generated.json", "truth.npz"])
 def test_broken_generated_clips_are_set_aside(demo_folder, tmp_path, monkeypatch, capsys, file):
     monkeypatch.setenv("STATKIT_CACHE", str(tmp_path))
@@ -348,7 +383,7 @@ def test_broken_generated_clips_are_set_aside(demo_folder, tmp_path, monkeypatch
     before = open_dataset("demo-small", progress=False).fingerprint
     os.truncate(folder / file, 100)
     assert open_dataset("demo-small", progress=False).fingerprint == before
-    assert f"{folder} is broken" in capsys.readouterr().out
+    assert f"{folder} is broken" in capsys.readouterr().err
     assert (folder.with_name(f"{folder.name}.broken") / file).stat().st_size == 100
 
 

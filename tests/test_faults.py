@@ -24,6 +24,8 @@ from statkit.data.clips import DatasetError
 from statkit.data.stored import store_frames
 from statkit.errors import StatkitError, in_one_line
 from statkit.experiments import Experiment
+from statkit.experiments.rows import ROWS
+from statkit.experiments.runs import run_name
 from statkit.experiments.settings import DEMO
 from statkit.gallery.parameters import PARAMETERS, check_parameters, checked, declaration
 from statkit.gallery.runner import _jobs, run_notebooks
@@ -150,6 +152,21 @@ def test_plain_checkpoints_are_taken(weights, form):
     assert all(torch.equal(found[key], values) for key, values in wanted.items())
     built = build_model("resnet18", 3, pretrained=str(weights / f"{form}.pt"))
     assert torch.equal(built.stem[0].weight, wanted["conv1.weight"])
+
+
+def test_weights_that_were_replaced_in_place_give_another_run(weights, tmp_path, monkeypatch):
+    def name(pretrained):
+        return run_name("student", ROWS, replace(QUICK, pretrained=pretrained), 0, clips="abc")
+
+    file = tmp_path / "w.pt"
+    shutil.copy(weights / "good.pt", file)
+    before, copy = name(str(file)), name(str(weights / "good.pt"))
+    shutil.copy(weights / "nested.pt", file)
+    assert before == copy != name(str(file))
+    monkeypatch.setenv("STATKIT_WEIGHTS", str(tmp_path))
+    published = name(True)
+    shutil.copy(weights / "good.pt", tmp_path / "demo.pth")
+    assert name(True) == before != published
 
 
 @pytest.mark.parametrize(
@@ -297,6 +314,7 @@ def test_a_parameter_is_checked_before_any_notebook_runs(tmp_path, capsys):
         "perplexity": ("500", "5 or 15 or 30 or 50"),
         "weights": ("[1, -1, 2]", "each from 0"),
         "overrides": ("power=9", "power is 1 or 2"),
+        "dataset": ("no/clips", f"{Path('no/clips').absolute()} is not there"),
     }
     for name, (value, words) in wrong.items():
         assert main(["figures", "--out", str(tmp_path / "out"), "-p", name, value]) == 1
@@ -358,7 +376,8 @@ def test_sliders_end_where_their_parameters_do():
 
 def test_paths_mean_the_folder_where_they_were_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "lessons").mkdir()
+    for folder in ("lessons", "data/mine"):
+        (tmp_path / folder).mkdir(parents=True)
     notebook = tmp_path / "lessons" / "01_a.ipynb"
     given = {"dataset": "data/mine"}
     job = _jobs({notebook: {"dataset": "str", "figures": "str"}}, Path("out"), given, {})[0]

@@ -8,11 +8,12 @@ import torch
 
 from statkit.data import own_clip
 from statkit.data.frames import FrameSettings, both_sides
-from statkit.data.own_clip import noise_clip, pasted_path, read_bytes, read_clip
+from statkit.data.own_clip import noise_clip, read_bytes, read_clip
 from statkit.data.stored import Source, store_frames
 from statkit.evaluation import best_answers, predict_frames, predict_stored
 from statkit.models import build_model
 from statkit.plots.own_clip import draw_own_clip
+from statkit.runtime.parameters import pasted_path
 from statkit.runtime.progress import HEADLESS
 from statkit.video import VideoError, probe, write_video
 from statkit.widgets import Explorer, Slider

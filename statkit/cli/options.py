@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from statkit.runtime.cache import REPOSITORY
-from statkit.runtime.parameters import SIZE, Parameter, ParameterError, parameters_of
+from statkit.runtime.parameters import SIZE, Parameter, ParameterError, parameters_of, pasted_path
 from statkit.shipped import SHIPPED
 
 KINDS = {int: "N", float: "X", SIZE: SIZE, str: "WORD"}
@@ -71,8 +71,9 @@ def _frames(text: str) -> int | str:
 
 
 def path(text: str) -> Path:
-    """The path of a file or folder, with or without "~", relative to the current folder."""
-    return Path(text).expanduser().absolute()
+    """A path as typed, relative to the current folder, see
+    :func:`statkit.runtime.parameters.pasted_path`."""
+    return pasted_path(text).absolute()
 
 
 def _weights(text: str) -> bool | str:
@@ -269,6 +270,7 @@ def add_figures(sub: argparse.ArgumentParser, *, sweep: bool = True) -> None:
 
 
 def add_grading(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("notebook", type=Path, help="a lesson with answers in its exercise cells")
-    sub.add_argument("--limit", type=float, default=30.0, help="seconds per exercise (30)")
-    sub.add_argument("--out", type=Path, metavar="JSON", help="write the grades to this file")
+    sub.add_argument("notebook", type=path, help="a lesson with answers in its exercise cells")
+    limit = Parameter(float, "seconds per exercise", above=0)
+    add_value(sub, "--limit", limit, "30", default=30.0)
+    sub.add_argument("--out", type=path, metavar="JSON", help="write the grades to this file")

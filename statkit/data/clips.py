@@ -32,13 +32,15 @@ class Truth:
     """The ground truth of generated clips.
 
     boxes float32 ``[N, T, 4]`` (x0, y0, x1, y1 in pixels), intervals int64 ``[N, 2]`` (first frame
-    of the action, last frame + 1), masks as packed bits; ``mask(i)`` is bool ``[T, H, W]``.
+    of the action, last frame + 1), masks as packed bits, digests the SHA-256 of each file as it was
+    made (empty: not known); ``mask(i)`` is bool ``[T, H, W]``.
     """
 
     boxes: np.ndarray
     intervals: np.ndarray
     packed: np.ndarray
     size: tuple[int, int]
+    digests: tuple[str, ...] = ()
 
     def mask(self, clip: int) -> np.ndarray:
         height, width = self.size

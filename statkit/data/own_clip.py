@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import url2pathname
 
 import numpy as np
 
 from statkit.lowres import resize
+from statkit.runtime.parameters import pasted_path
 from statkit.video import VideoError, probe, read_frames
 
 from .frames import FrameSettings, both_sides, kept_positions, reduced
@@ -20,7 +19,6 @@ MOST_BYTES = 200_000_000
 MOST_FRAMES = 1800  # a minute at 30 frames a second
 MOST_PIXELS = 3840 * 2160  # of one frame
 TALLEST = 480  # largest height of a stored frame
-QUOTES = ('""', "''", "``", "“”", "‘’", "«»", "„“")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,28 +40,11 @@ class OwnClip:
         return self.name
 
 
-def pasted_path(text: str | Path) -> Path:
-    """The file that a typed or pasted text means: the path alone or between quotes, a ``file://``
-    address, a path with ``~`` or a variable (``$HOME``), or with spaces as a terminal writes them.
-    The result is the first that exists, so a file with exactly this name has priority."""
-    spellings = [str(text).strip()]
-    text = spellings[0]
-    while len(text) > 1 and text[0] + text[-1] in QUOTES:
-        text = text[1:-1].strip()
-    if text.lower().startswith("file:"):
-        address = text[5:].removeprefix("//")  # the part before the first / is a machine's name
-        spellings.append(url2pathname(address))
-        text = url2pathname("/" + address.partition("/")[2])
-    spelled = os.path.expanduser(os.path.expandvars(text))
-    spellings += [text, re.sub(r"\\(.)", r"\1", spelled), spelled]
-    return Path(next(filter(os.path.exists, spellings), spelled))
-
-
 def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnClip:
     """Read a video file like a clip of a data set: the HR frames are the same bytes.
 
     Args:
-        path: see :func:`pasted_path`.
+        path: see :func:`statkit.runtime.parameters.pasted_path`.
         settings: the number of stored frames and the two cameras.
 
     Raises:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+from statkit.backbones import weights_key
 from statkit.losses import STATLoss
 from statkit.recipes import Recipe
 from statkit.runtime.cache import fingerprint
@@ -105,6 +106,7 @@ def run_name(
         clips, unlabelled: fingerprints of the data sets.
     """
     made, first, chain = asdict(config), rows[name], rows[name].chain(rows)
+    made["pretrained"] = weights_key(config.backbone, config.pretrained)
     made.pop("staged")  # the rows' ``start`` holds it
     # The teacher's start counts for its own runs and for transfer.
     if made.pop("student_pretrained") is not None and first.input != "hr":

@@ -20,7 +20,7 @@ from nbformat.reader import NotJSONError
 
 from statkit.errors import StatkitError, in_one_line
 from statkit.runtime.cache import save_text
-from statkit.runtime.parameters import PATH
+from statkit.runtime.parameters import PATH, ParameterError, pasted_path
 from statkit.runtime.processes import cores, process_pool
 from statkit.runtime.progress import HEADLESS
 from statkit.widgets.picture import ERROR_CLASS
@@ -149,7 +149,9 @@ def _for(notebook: Path, name: str, kind: str, value):
     value = checked(name, kind, value)
     if declaration(name, kind).kind != PATH or value.partition(":")[0] in ("", *DEMO_SETS):
         return value
-    return _from_there(Path(value).expanduser(), notebook.parent)
+    if name != "figures" and not (path := pasted_path(value)).exists():
+        raise ParameterError(f"{name}: {path.absolute()} is not there")
+    return _from_there(pasted_path(value), notebook.parent)
 
 
 def _from_there(folder: Path, start: Path) -> str:

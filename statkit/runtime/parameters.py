@@ -6,15 +6,19 @@ check of a notebook's parameter.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
+from urllib.request import url2pathname
 
 from statkit.errors import StatkitError
 
 SIZE, PATH, SEEDS, SHARES = "HEIGHTxWIDTH", "PATH", "SEEDS", "SHARES"
+QUOTES = ('""', "''", "``", "“”", "‘’", "«»", "„“")
 WORDS = {
     int: "a whole number",
     float: "a number",
@@ -141,3 +145,20 @@ def check_fields(values: object) -> None:
     its declaration."""
     for name, parameter in parameters_of(type(values)).items():
         parameter.check(name, getattr(values, name))
+
+
+def pasted_path(text: str | Path) -> Path:
+    """The file or folder that a typed or pasted text means: the path alone or between quotes, a ``file://``
+    address, a path with ``~`` or a variable (``$HOME``), or with spaces as a terminal writes them.
+    The result is the first that exists, so a file with exactly this name has priority."""
+    spellings = [str(text).strip()]
+    text = spellings[0]
+    while len(text) > 1 and text[0] + text[-1] in QUOTES:
+        text = text[1:-1].strip()
+    if text.lower().startswith("file:"):
+        address = text[5:].removeprefix("//")  # the part before the first / is a machine's name
+        spellings.append(url2pathname(address))
+        text = url2pathname("/" + address.partition("/")[2])
+    spelled = os.path.expanduser(os.path.expandvars(text))
+    spellings += [text, re.sub(r"\\(.)", r"\1", spelled), spelled]
+    return Path(next(filter(os.path.exists, spellings), spelled))

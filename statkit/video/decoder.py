@@ -96,6 +96,7 @@ class VideoDecoder:
         self._square_width: int | None = None  # set if the pixels are not square
         self._remarks: list[str] = []
         self._heartbeat, self._discarded, self._decord_safe = heartbeat, 0, False
+        self._starts_early = False  # a packet has a time before 0
         if not Path(path).is_file():
             raise VideoError(f"{path}: no such file")
         if not Path(path).stat().st_size:
@@ -211,7 +212,8 @@ class VideoDecoder:
         ``EXACT_CODECS``; pictures of 8 bits, 4:2:0, an even size and square pixels, progressive,
         neither turned nor mirrored; no edit list that omits frames; start at time 0. The value is
         known at the end of the file."""
-        return self._decord_safe and not self._discarded and not self._stream.start_time
+        from_0 = not self._stream.start_time and not self._starts_early
+        return self._decord_safe and not self._discarded and from_0
 
     @property
     def _on_its_side(self) -> bool:
@@ -224,6 +226,7 @@ class VideoDecoder:
                 if self._heartbeat:
                     self._heartbeat()
                 self._discarded += packet.is_discard
+                self._starts_early |= (packet.pts or 0) < 0
                 yield packet
         except IndexError:  # from PyAV after the last packet, if a new stream began in the file
             return

@@ -17,10 +17,10 @@ from statkit.data.own_clip import (
     MOST_BYTES,
     OwnClip,
     check_bytes,
-    pasted_path,
     read_bytes,
     read_clip,
 )
+from statkit.runtime.parameters import pasted_path
 from statkit.runtime.progress import HEADLESS
 from statkit.video import VIDEO_SUFFIXES, VideoError
 

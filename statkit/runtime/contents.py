@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
-from statkit.runtime.progress import progress_bar
+from .cache import cache_folder, fingerprint, read_cached, save_text
+from .progress import progress_bar
 
 FRESH = 2_000_000_000  # ns; a file changed more recently may change again in the same tick
 READERS = 4
@@ -39,9 +38,8 @@ class Contents:
     def __init__(self, root: Path):
         self.root = root.resolve()
         self._file = cache_folder("contents") / f"{fingerprint(str(self.root))}.json"
-        kept = read_json(self._file, dict)
-        self._files: dict[str, list] = kept.get("files", {})
-        self.facts: dict = kept.get("facts", {})
+        self._files: dict[str, list]
+        self._files, self.facts = read_cached(self._file, _read_parts) or ({}, {})
 
     def remember(self, name: str, state: State, digest: str) -> None:
         """Store a checksum that was computed after ``state``."""
@@ -78,24 +76,25 @@ class Contents:
 
     def save(self) -> None:
         """Write checksums and facts to disk for the next run."""
-        text = json.dumps({"files": self._files, "facts": self.facts})
-        write_atomically(self._file, lambda path: path.write_text(text, encoding="utf-8"))
+        save_text(self._file, json.dumps({"files": self._files, "facts": self.facts}))
 
 
-def read_json(file: Path, make: Callable):
-    """Read a JSON file; ``make()`` if it is missing. A broken file is renamed and reported."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        if isinstance(found, type(make())):
-            return found
-    except FileNotFoundError:
-        return make()
-    except ValueError:
-        pass
-    aside = file.with_name(f"{file.name}.broken")
-    os.replace(file, aside)
-    print(f"{file} is broken; it is now {aside.name}, and made anew", flush=True)
-    return make()
+def read_object(file: Path) -> dict:
+    """A JSON object; ValueError if the file holds anything else."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("not a JSON object")
+    return found
+
+
+def _read_parts(file: Path) -> tuple[dict, dict]:
+    kept = read_object(file)
+    return dict(kept["files"]), dict(kept["facts"])
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of one file, see :meth:`Contents.digests`."""
+    return Contents(file.parent).digests([file.name], progress=False)[file.name]
 
 
 def _sha256(path: Path) -> str:
