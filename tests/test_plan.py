@@ -57,6 +57,9 @@ def test_what_is_planned_is_what_is_trained_and_written(dataset, tmp_path, monke
     weights = torch.load(trained["ut"] / "weights.pt", weights_only=True)
     counted = sum(v.numel() for n, v in weights.items() if "running" not in n and "num_b" not in n)
     assert {t.parameters for t in found.trainings} == {counted}
+    [flow] = (tmp_path / "flow").glob("*.npy")
+    assert flow.stat().st_size == pytest.approx(found.disk["optical flow"], rel=0.01)
+    assert found.other["optical flow"] > 0
     for what, folder in (("stored frames", "frames"), ("teacher's targets", "targets")):
         written = sum(f.stat().st_size for f in (tmp_path / folder).rglob("*.npy"))
         assert written == pytest.approx(found.disk[what], rel=0.01)

@@ -100,13 +100,14 @@ class FrameStore:
         if found is None:
             self.fill()
             with ThreadPoolExecutor(cores()) as pool:
-                jobs = pool.map(self._flow_of, range(len(self.lr)))
+                jobs = pool.map(self.flow_of, range(len(self.lr)))
                 about = {"total": len(self.lr), "show": self.progress}
                 found = np.stack([*progress_bar(jobs, label="optical flow", **about)])
             write_atomically(file, lambda path: np.save(path, found))
         return found
 
-    def _flow_of(self, clip: int) -> np.ndarray:
+    def flow_of(self, clip: int) -> np.ndarray:
+        """The optical flow of one clip, uint8 ``[T, h, w, 3]``, computed now."""
         runs = np.split(self.lr[clip], len(self.lr[clip]) // self.run_length(clip))
         return np.concatenate([flow_frames(run) for run in runs])  # runs share no motion
 

@@ -184,6 +184,7 @@ def plan_runs(jobs: Sequence[Job], dataset: Clips, **options) -> Plan:
                 asked += 1
                 parts = one.rows[row].fused_rows or (row,)
                 looks = (1 + config.choices.flips) * config.choices.offsets
+                looks += looks > 1  # the centres are always evaluated
                 tested = looks * len(one.split.test) * len(parts)
                 if not (cache_folder("runs") / one.run_name(row) / result_name(config)).is_file():
                     other["evaluation"] += tested * _once(rates, one, parts[0], _seconds_per_look)
@@ -191,6 +192,8 @@ def plan_runs(jobs: Sequence[Job], dataset: Clips, **options) -> Plan:
                     key = one.run_name(name)
                     if key not in trainings:
                         trainings[key] = _training(one, name, rates)
+                        if one.rows[name].input == "flow":
+                            _count_flow(one, rates, disk, other)
                         if one.rows[name].transfers and one.keeps_targets(name):
                             _count_targets(one, name, targets, rates, disk, other)
     return Plan(tuple(trainings.values()), asked, dict(other), dict(disk), one.device)
@@ -224,6 +227,17 @@ def _count_frames(one: Experiment, disk: Counter, other: Counter) -> None:
             decode_clip(one.dataset, clip, config.frames)
         spent = (time.perf_counter() - start) / len(few) / cores()
         other["decoding"] += spent * len(one.dataset)
+
+
+def _count_flow(one: Experiment, rates: dict, disk: Counter, other: Counter) -> None:
+    """Optical flow is computed once for all clips."""
+    key = "flow", str(one.config.frames.as_dict())
+    if key not in rates:
+        start = time.perf_counter()
+        one.store.flow_of(0)
+        rates[key] = (time.perf_counter() - start) / cores() * len(one.dataset)
+        other["optical flow"] += rates[key]
+        disk["optical flow"] += one.store.lr.nbytes
 
 
 def _count_targets(one, row, targets, rates, disk, other) -> None:
