@@ -5,15 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from data_prep import index_folder
 from data_prep.demo import make_demo
+from statkit.runtime.processes import cores
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """No test reads or writes what the user has kept."""
     os.environ["STATKIT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cores():
+    """Tests that run at the same time share the cores, and so does what they start."""
+    together = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    if together > 1:
+        threads = max(1, cores() // together)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,14 @@
 import json
 
 import benchmarks as bench
+import nbformat
 import numpy as np
 import pytest
 import torch
 from benchmarks.__main__ import main
 from benchmarks.costs import draw_costs
 from benchmarks.measure import Comparison, Missing, build_peers, paired, take_turns
+from benchmarks.opening import first_picture
 from benchmarks.start import _cells
 from benchmarks.steps import _plain_step
 from benchmarks.workload import (
@@ -144,3 +146,20 @@ def test_a_plan_is_held_against_the_runs_that_it_planned(work, dataset, monkeypa
     [line] = bench.bench_plan(work)
     assert line.ratio == pytest.approx(max(line.ours / line.theirs, line.theirs / line.ours))
     assert "teacher" in line.detail and "stat" in line.detail and line.goal == "at most 1.25"
+
+
+def test_the_way_to_the_first_picture_is_timed(tmp_path):
+    book = nbformat.v4.new_notebook()
+    picture = (
+        "from IPython.display import Image, display\ndisplay(Image(b'\\x89PNG', format='png'))"
+    )
+    sources = ["seed: int = 0", "assert figures; print('words')", picture, "1 / 0"]
+    book.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    book.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(book, tmp_path / "book.ipynb")
+    wall, processor, cell = first_picture(tmp_path / "book.ipynb", tmp_path / "cache")
+    assert wall > 0 and processor > 0 and cell == picture.splitlines()[0]
+    book.cells = book.cells[3:]
+    nbformat.write(book, tmp_path / "book.ipynb")
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        first_picture(tmp_path / "book.ipynb", tmp_path / "cache")

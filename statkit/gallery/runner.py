@@ -69,8 +69,9 @@ def run_notebooks(
     A parameter, as a value or as text, goes to the notebooks that have it; a path is relative
     to the current folder. ``defaults`` are parameters that every notebook may lack. The run moves
     every control to its ends; with ``record``, a folder for the pictures, it also draws the states
-    that the book shows. The first notebook that trains runs alone, on all cores: the other
-    notebooks need its networks. The others run in parallel, each with its share of the cores.
+    that the book shows. Notebooks run in parallel, each with its share of the cores. With
+    parameters, the networks that ship may not fit: then the first notebook that trains runs alone,
+    on all cores, because the other notebooks need its networks.
 
     Raises:
         NotebookError: no notebook has a parameter (before anything runs), a cell failed, or the
@@ -78,7 +79,7 @@ def run_notebooks(
     """
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
     jobs = _jobs(known, figures, parameters or {}, defaults or {}, record)
-    first = [job for job in jobs if "epochs" in known[job.notebook]][:1]
+    first = [job for job in jobs if (parameters or defaults) and "fresh" in known[job.notebook]][:1]
     rest = [job for job in reversed(jobs) if job not in first]  # later lessons train longer
     available = cores()
     workers = max(1, min(workers or min(available, MOST_WORKERS), len(rest)))

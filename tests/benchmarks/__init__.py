@@ -16,6 +16,7 @@ from statkit.runtime.device import device_name
 from .costs import draw_costs
 from .growth import bench_growth
 from .measure import Comparison, Line, Missing
+from .opening import bench_opening
 from .pictures import bench_lowres, bench_maps, bench_reading
 from .pixels import bench_pixels
 from .plan import bench_plan
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Workload], Iterator[Line]]] = {
     "j": bench_job,
     "k": bench_pixels,
     "l": bench_plan,
+    "m": bench_opening,
 }
 HEADER = (
     "| | what | compared with | ratio (quartiles) | goal | ours | other | |\n" + 8 * "|---" + "|"

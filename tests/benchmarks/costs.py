@@ -17,7 +17,7 @@ def draw_costs(lines: Sequence[tuple[str, object]]) -> Figure:
     """Median ratios with their quartiles, and the goals as ticks.
 
     Args:
-        lines: pairs of a letter and a :class:`statkit.bench.measure.Comparison`.
+        lines: pairs of a letter and a :class:`tests.benchmarks.measure.Comparison`.
     """
     height = 0.95 + 0.24 * len(lines)
     figure = new_figure(height, generated=False)

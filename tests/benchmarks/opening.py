@@ -1,4 +1,5 @@
-"""How long a lesson takes to its first picture, in a new kernel with an empty cache.
+"""(m) How long a lesson takes to its first picture, in a new kernel with an empty cache; and how
+long all lessons take, from nothing.
 
 ``python -m tests.benchmarks.opening [NOTEBOOK ...]`` prints a line per lesson: seconds by the wall
 clock, and seconds of processor time of the kernel and its processes. On a machine that does other
@@ -9,9 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 
@@ -20,8 +23,34 @@ from jupyter_client.manager import KernelManager
 
 from statkit.runtime.cache import REPOSITORY
 
+from .measure import Comparison, Line
+from .workload import Workload
+
 LESSONS = REPOSITORY / "notebooks"
-LIMIT = 600  # seconds
+LIMIT = 600  # seconds for one cell
+FIRST, ALL = 20.0, 360.0  # seconds that a first picture, and all figures, may take
+
+
+def bench_opening(work: Workload) -> Iterator[Line]:
+    """(m) Every lesson to its first picture, against 20 s; ``statkit figures``, against 6 min."""
+    for notebook in sorted(LESSONS.glob("[0-9][0-9]_*.ipynb")):
+        with tempfile.TemporaryDirectory(prefix="statkit-empty-") as cache:
+            wall, processor, _ = first_picture(notebook, cache)
+        yield _against(FIRST, f"{notebook.stem} to its first picture", wall, processor)
+    with tempfile.TemporaryDirectory(prefix="statkit-empty-") as empty:
+        env = os.environ | {"STATKIT_CACHE": f"{empty}/cache", "PYTHONPATH": str(REPOSITORY)}
+        command = [sys.executable, "-m", "statkit.cli", "figures", "--out", f"{empty}/figures"]
+        start, before = time.perf_counter(), os.times()
+        subprocess.run(command, env=env, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
+        spent, after = time.perf_counter() - start, os.times()
+    processor = sum(after[2:4]) - sum(before[2:4])
+    yield _against(ALL, "statkit figures from nothing", spent, processor)
+
+
+def _against(limit: float, what: str, wall: float, processor: float) -> Comparison:
+    ratio, detail = wall / limit, f"{processor:.1f} s of processor time"
+    about = {"unit": "s", "goal": "at most 1.00", "detail": detail}
+    return Comparison(what, f"{limit:.0f} s", ratio, ratio, ratio, wall, limit, **about)
 
 
 def first_picture(notebook: Path, cache: str | Path) -> tuple[float, float, str]:
@@ -67,7 +96,7 @@ def _shows(client, request: str) -> bool:
             continue
         if message["msg_type"] == "error":
             raise RuntimeError(f"{content['ename']}: {content['evalue']}")
-        if "image/png" in content.get("data", {}) if isinstance(content, dict) else False:
+        if "image/png" in content.get("data", {}):
             return True
         if message["msg_type"] == "status" and content["execution_state"] == "idle":
             return False

@@ -1,4 +1,4 @@
-"""(i) How long one waits for the first picture; (j) where the main job's time goes."""
+"""(i) How long importing takes; (j) where the main job's time goes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from statkit.runtime.cache import REPOSITORY
-
 from .measure import Comparison, Line, Missing, compare
 from .workload import Workload
 
@@ -18,26 +16,13 @@ TORCH = "import torch, torchvision"
 
 
 def bench_start(work: Workload) -> Iterator[Line]:
-    """(i) Importing, and notebook 01 up to its first picture, each in a new process."""
+    """(i) Importing, in a new process."""
     yield from compare(
         "import statkit.experiments.experiment (all that trains)",
         partial(_python, "-c", "import statkit.experiments.experiment"),
         {"import torch, torchvision": partial(_python, "-c", TORCH)},
         repeats=7,
         goals={"import torch, torchvision": "at most 1.20"},
-    )
-    notebook = REPOSITORY / "notebooks" / "01_downsampling.ipynb"
-    if not notebook.is_file():
-        yield Missing(
-            "notebook 01 to its first picture", "import torch, torchvision", "no checkout"
-        )
-        return
-    first = ["-m", "statkit.bench.widgets", str(notebook), "--first"]
-    yield from compare(
-        "notebook 01, new process to first picture",
-        partial(_python, *first),
-        {"import torch, torchvision": partial(_python, "-c", TORCH)},
-        repeats=5,
     )
 
 

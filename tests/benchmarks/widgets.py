@@ -1,7 +1,7 @@
 """(f) From a moved control to its picture, for every control of every notebook.
 
-``python -m statkit.bench.widgets NOTEBOOK`` runs a notebook's cells in this process on a few clips
-and then moves its controls; with ``--first`` it stops at the first picture.
+``python -m tests.benchmarks.widgets NOTEBOOK`` runs a notebook's cells in this process on a few
+clips and then moves its controls.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def bench_widgets(work: Workload) -> Iterator[Line]:
     for notebook in sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "times.json"
-            command = [sys.executable, "-m", "statkit.bench.widgets", notebook, "--times", file]
+            command = [sys.executable, "-m", "tests.benchmarks.widgets", notebook, "--times", file]
             done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
             if done.returncode or not file.is_file():
                 reason = (done.stderr.strip() or done.stdout.strip() or "no times").splitlines()[-1]
@@ -55,22 +55,17 @@ def bench_widgets(work: Workload) -> Iterator[Line]:
             )
 
 
-class _Shown(Exception):
-    """The first picture is there."""
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--times", type=Path)
-    parser.add_argument("--first", action="store_true")
     options = parser.parse_args()
-    explorers = _run(options.notebook, stop_at_first=options.first)
+    explorers = _run(options.notebook)
     if options.times:
         options.times.write_text(json.dumps([_move(explorer) for explorer in explorers]))
 
 
-def _run(notebook: Path, *, stop_at_first: bool) -> list:
+def _run(notebook: Path) -> list:
     """Run the code cells as a kernel does; the Explorers that they made."""
     import os
 
@@ -83,8 +78,6 @@ def _run(notebook: Path, *, stop_at_first: bool) -> list:
     def shown(explorer):
         show(explorer)
         explorers.append(explorer)
-        if stop_at_first:
-            raise _Shown
         return explorer
 
     widgets.Explorer.show = shown
@@ -95,9 +88,7 @@ def _run(notebook: Path, *, stop_at_first: bool) -> list:
             tags = cell["metadata"].get("tags", [])
             if cell["cell_type"] != "code" or "exercise" in tags:
                 continue
-            result = shell.run_cell("".join(cell["source"]), silent=True)
-            if isinstance(result.error_in_exec, _Shown):
-                break
+            shell.run_cell("".join(cell["source"]), silent=True)
             if "parameters" in tags:
                 known = QUICK | {"figures": figures}
                 shell.user_ns |= {k: v for k, v in known.items() if k in shell.user_ns}
