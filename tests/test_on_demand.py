@@ -129,6 +129,24 @@ def test_two_processes_fill_one_store(whole, small):
     assert store.missing is None and np.array_equal(store.hr, whole[SETTINGS].hr)
 
 
+def test_what_a_shared_cache_has_half_drawn_is_left_as_it_is(small, whole, tmp_path, monkeypatch):
+    store_frames(small, SETTINGS, progress=False).fill([3])
+    before = drawn(small)
+    monkeypatch.setenv("STATKIT_SHARED_CACHE", str(tmp_path))
+    monkeypatch.setenv("STATKIT_CACHE", str(tmp_path / "own"))
+    mine = open_dataset("demo-small")
+    store = store_frames(mine, SETTINGS, progress=False)
+    assert np.array_equal(store.lr[30:33], whole[SETTINGS].lr[30:33])
+    assert drawn(small) == before and len(drawn(mine)) == 4
+    mine.require(range(len(mine)))
+    store.fill()
+    monkeypatch.setenv("STATKIT_SHARED_CACHE", str(tmp_path / "own"))
+    monkeypatch.setenv("STATKIT_CACHE", str(tmp_path / "other"))
+    last = open_dataset("demo-small")
+    assert last.root.parent.is_symlink() and drawn(last) == drawn(mine)
+    assert store_frames(last, SETTINGS, progress=False).folder.is_symlink()
+
+
 def test_an_encoder_that_writes_other_files_draws_the_set_as_a_whole(
     small, dataset, monkeypatch, tmp_path
 ):

@@ -230,6 +230,8 @@ def store_frames(
     if dataset.prepared and dataset.prepared.settings == settings:
         return FrameStore(dataset, settings, dataset.prepared.folder, progress)
     folder = _folder(dataset, settings)
+    if folder.is_symlink() and (folder / MISSING).exists():  # unfinished in a shared cache
+        folder.unlink()
     if read_cached(folder, partial(_check_store, count=len(dataset), settings=settings)) is None:
         with _alone(dataset, folder):
             if not folder.is_dir():

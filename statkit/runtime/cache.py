@@ -32,10 +32,10 @@ T = TypeVar("T")
 
 def cache_folder(*parts: str) -> Path:
     """A folder of the cache (created if missing), see :func:`cache_root`. It also contains links to
-    all files of the same folder in a shared cache."""
+    all files of the same folder in a shared cache, its locks apart."""
     folder = cache_root().joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
-    if shared := os.environ.get(SHARED):
+    if (shared := os.environ.get(SHARED)) and parts[:1] != ("locks",):
         _link_all(Path(shared).joinpath(*parts), folder)
     return folder
 
