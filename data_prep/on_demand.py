@@ -7,6 +7,7 @@ is first used. Sets with other knobs have no index and are drawn before they are
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,7 @@ def open_on_demand(folder: Path, card: dict) -> VideoDataset | None:
     train = {clip.name for clip in demo.parts_of(card)[0]}
     split = as_split("train" if name in train else "test" for name in names)
     classes, counts = sorted(card["actions"]), [card["frames"]] * len(names)
+    parts = (index[key][rows] for key in ("boxes", "intervals", "masks"))
     roles = {1: [part.tolist() for part in split]}
     print(f"clips: {len(names)} of {len(classes)} classes, drawn when they are first used")
     return VideoDataset(
@@ -58,7 +60,7 @@ def open_on_demand(folder: Path, card: dict) -> VideoDataset | None:
         splits={1: split},
         generated=True,
         fingerprint=fingerprint([names, counts, roles, sizes, demo.card_text(card)]),
-        truth=Truth(*(index[key][rows] for key in ("boxes", "intervals", "masks")), card["size"]),
+        truth=Truth(*parts, tuple(card["size"]), tuple(index["sha256"][rows].tolist())),
         draw=draw,
     )
 
@@ -89,9 +91,10 @@ class OnDemand:
 def write_index(folder: Path) -> None:
     """Write the index from the default set, drawn as a whole in ``folder``."""
     with np.load(folder / "truth.npz") as truth:
-        sizes = [_size(folder / "videos" / name) for name in truth["names"]]
         found = {key: truth[key] for key in ("names", "boxes", "masks", "intervals")}
-    np.savez_compressed(INDEX, **found, bytes=np.array(sizes, np.int32))
+    files = [(folder / "videos" / name).read_bytes() for name in found["names"]]
+    found["sha256"] = np.array([hashlib.sha256(data).hexdigest() for data in files])
+    np.savez_compressed(INDEX, **found, bytes=np.array([len(data) for data in files]))
 
 
 @cache
