@@ -16,6 +16,7 @@ import numpy as np
 from statkit.shipped import SHIPPED
 
 from .conditions import Summary, summaries, summary
+from .knobs import shipped_runs
 from .results import Estimate, Result, read_results
 
 # The predictors: few, because the conditions are few. The product is hypothesis H7.
@@ -146,8 +147,7 @@ class ForecastModel:
 
 def shipped_model() -> ForecastModel:
     """The model of the committed runs of the knob experiment."""
-    file = SHIPPED / "knobs.csv"
-    return ForecastModel(summaries(read_results(file)) if file.is_file() else [])
+    return ForecastModel(summaries(shipped_runs()))
 
 
 # Names of the real sets whose runs ship, by the name of their folder.

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from statkit.recipes import RECIPES
+from statkit.shipped import SHIPPED
 
 from .grid import Job
-from .results import Result
+from .results import Result, read_results
 from .settings import ExperimentConfig
 
 VALUES: dict[str, tuple[float, ...]] = {
@@ -117,3 +118,19 @@ def runs_of(runs: Iterable[Result], knob: str) -> dict[float, list[Result]]:
         if others and run.backbone == "demo":
             found.setdefault(values[knob], []).append(run)
     return {value: here for value, here in sorted(found.items()) if here}
+
+
+def shipped_runs() -> list[Result]:
+    """The committed runs of the experiment; empty if there are none."""
+    file = SHIPPED / "knobs.csv"
+    return read_results(file) if file.is_file() else []
+
+
+def missing(runs: Iterable[Result], knob: str, rows: Sequence[str]) -> list[str]:
+    """What is not measured of a knob, one line per value that lacks a row: "0.5: sat, tat"."""
+    here = runs_of(runs, knob)
+    lacking = {
+        value: [row for row in rows if all(run.row != row for run in here.get(value, []))]
+        for value in VALUES[knob]
+    }
+    return [f"{value:g}: {', '.join(names)}" for value, names in lacking.items() if names]

@@ -8,6 +8,7 @@ from typing import Any
 
 from statkit.errors import one_line_in_notebooks
 from statkit.experiments.grid import SIZES
+from statkit.experiments.knobs import VALUES
 from statkit.experiments.settings import DEMO, change
 from statkit.runtime.device import pick_device
 from statkit.runtime.parameters import PATH, SEEDS, SHARES, Parameter
@@ -64,6 +65,13 @@ PARAMETERS: Mapping[str, Parameter] = {
         ("both right", "only RGB right", "only flow right", "both wrong"),
     ),
     "labelled": Parameter(int, "clips per class with a label", least=1),
+    "scene": Parameter(float, "how far the background tells the class", least=0, most=1),
+    "actor": Parameter(float, "height of the actor, as a factor", least=0.3, most=1.3),
+    "idle": Parameter(float, "share of the clip without the action", least=0, most=0.85),
+    "clutter": Parameter(float, "bars and moving shapes, as a factor", least=0, most=4),
+    "knob": Parameter(str, "property of the generated clips to show", tuple(VALUES)),
+    "place": Parameter(int, "which of the knob's five values to mark, from 0", least=0, most=4),
+    "across": Parameter(str, "property on the axis", ("gap", "specific", "spread", "pixels")),
 }
 
 

@@ -10,8 +10,24 @@ from statkit.experiments.conditions import Summary
 from statkit.experiments.knobs import DEFAULTS, runs_of
 from statkit.experiments.results import Result, estimate, values_of
 from statkit.experiments.rows import TITLES
+from statkit.lowres import to_low_res
+from statkit.sampling import segment_indices
 
-from .style import GROUND, INK, MUTED, OTHER, WIDTH, attach, colour_of, drawing, new_figure
+from .style import (
+    GROUND,
+    INK,
+    MUTED,
+    OTHER,
+    WIDTH,
+    attach,
+    colour_of,
+    draw_strip,
+    drawing,
+    new_figure,
+    new_page,
+    page_boxes,
+    strip_height,
+)
 
 HEIGHT = 3.7
 LABELS = {
@@ -27,6 +43,32 @@ MEASURES = {
     "spread": ("weights, spread", "#CC79A7", "-"),
     "in_action": ("weights in the action", "#CC79A7", "--"),
 }
+
+
+@drawing
+def draw_film(
+    frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int], *, headline: str = ""
+) -> Figure:
+    """A generated clip in HR and in 12x16 pixels, eight frames of it, and what its knobs changed:
+    which frames show the action, and how much of the frame is the actor.
+
+    Args:
+        frames: uint8 ``[T, H, W, 3]``. masks: bool ``[T, H, W]``, the actor.
+        interval: first frame of the action, and last frame + 1.
+    """
+    shown = segment_indices(len(frames), 8)[:, 0]
+    low, aspect = to_low_res(frames[shown], (12, 16)), frames.shape[2] / frames.shape[1]
+    tall = strip_height(len(shown), aspect)
+    page = new_page(2 * tall + 1.15, generated=True, headline=headline)
+    first, second = page_boxes([tall, tall], top=0.62, space=0.1)
+    titles = ["action" if interval[0] <= t < interval[1] else "idle" for t in shown]
+    draw_strip(page, frames[shown], "HR", aspect=aspect, titles=titles, box=first)
+    draw_strip(page, low, "12×16", aspect=aspect, box=second)
+    share, acts = float(masks.mean()), (interval[1] - interval[0]) / len(frames)
+    words = f"actor: {share:.1%} of the pixels; action: {acts:.0%} of the frames"
+    page.text(WIDTH / 2, 2 * tall + 0.95, words, ha="center", fontsize=9, color=INK)
+    about = {"frames": frames[shown], "low": low, "on_actor": share, "in_action": acts}
+    return attach(page.figure, f"{headline}: a generated clip, {words}.", **about)
 
 
 @drawing
