@@ -233,9 +233,8 @@ def _count_flow(one: Experiment, rates: dict, disk: Counter, other: Counter) -> 
     """Optical flow is computed once for all clips."""
     key = "flow", str(one.config.frames.as_dict())
     if key not in rates:
-        start = time.perf_counter()
-        one.store.flow_of(0)
-        rates[key] = (time.perf_counter() - start) / cores() * len(one.dataset)
+        clip = _time(lambda _: one.store.flow_of(0), 1, one.device)
+        rates[key] = clip / cores() * len(one.dataset)
         other["optical flow"] += rates[key]
         disk["optical flow"] += one.store.lr.nbytes
 

@@ -45,34 +45,24 @@ def draw_consecutive(
     heights = [style.strip_height(n, aspect) for n in (singles, max(8, runs.size), 2 * segments)]
     page = style.new_page(sum(heights) + 1.5, generated=generated, headline=headline)
     boxes = style.page_boxes(heights, top=0.6, space=0.33)
-    rows = {
-        f"2-D:\n{singles} single frames": (frames[single], single + 1),
-        f"3-D: {segments} times {consecutive} frames": (frames[runs.ravel()], runs.ravel() + 1),
-        "what moves\nin a run": (
+    rows = (
+        (f"2-D:\n{singles} single frames", frames[single], single + 1),
+        (f"3-D: {segments} times {consecutive} frames", frames[runs.ravel()], runs.ravel() + 1),
+        (
+            "what moves\nin a run",
             moved[..., None].repeat(3, -1),
-            [f"{m:.0%}" for m in _means(moved)],
+            [f"{m.mean():.0%}" for m in moved],
         ),
-    }
-    for (words, (pictures, titles)), (left, right, low, high) in zip(
-        rows.items(), boxes, strict=True
-    ):
+    )
+    for (words, pictures, titles), (left, right, low, high) in zip(rows, boxes, strict=True):
         width = len(pictures) * aspect * (1 + style.GAP) * (low - high)
         box = (left, left + min(width, right - left), low, high)
         style.draw_strip(page, pictures, words, aspect=aspect, titles=titles, box=box)
     alt = (
-        f"{headline}: {singles} single frames (numbers {_numbers(single)}), {segments} runs of "
-        f"{consecutive} consecutive frames (starting at {_numbers(runs[:, 0])}), and how much each "
-        "pixel changes in a run."
+        f"{headline}: {singles} single frames, {segments} runs of {consecutive} consecutive "
+        "frames, and how much each pixel changes in a run."
     )
     return style.attach(page.figure, alt, single=single, runs=runs, moved=moved)
-
-
-def _means(moved: np.ndarray) -> np.ndarray:
-    return moved.mean((1, 2))
-
-
-def _numbers(frames: np.ndarray) -> str:
-    return ", ".join(str(frame + 1) for frame in frames)
 
 
 @style.drawing
@@ -215,11 +205,11 @@ def draw_streams(
     """One clip as each stream sees it, and the three best answers of each stream and of both.
 
     Args:
-        pictures: stream -> uint8 ``[n, h, w, 3]``.
+        pictures: "RGB" and "flow" -> uint8 ``[n, h, w, 3]``.
         probabilities: stream, or "both" -> ``[classes]``.
     """
-    count = max(map(len, pictures.values()))
-    aspect = next(iter(pictures.values())).shape[2] / next(iter(pictures.values())).shape[1]
+    count, rows, columns, _ = pictures["RGB"].shape
+    aspect = columns / rows
     tall = style.strip_height(count, aspect)
     height = 2 * tall + BARS + 1.55
     page = style.new_page(height, generated=generated, headline=headline)
