@@ -13,15 +13,21 @@ import subprocess
 import sys
 import time
 import urllib.request
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import papermill
 import pytest
+from nbformat.v4 import new_code_cell as new_code
+from nbformat.v4 import new_markdown_cell as new_text
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
+from PIL import Image
 
+from statkit.gallery.book import RECORDED, write_book
+from statkit.gallery.runner import run_notebooks
 from statkit.video import write_video
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -386,9 +392,9 @@ explorer = explore(
 ]
 
 
-def write_book(folder, name, cells=CELLS):
+def write_notebook(folder, name, cells=CELLS):
     book = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells],
+        cells=[(new_text if cell.startswith("#") else new_code)(cell.strip()) for cell in cells],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     nbformat.write(book, folder / name)
@@ -396,7 +402,7 @@ def write_book(folder, name, cells=CELLS):
 
 
 def test_rerun_cells_neither_stack_nor_draw_twice(lab, open_lesson):
-    lesson = open_lesson(write_book(lab[2], "rerun.ipynb"))
+    lesson = open_lesson(write_notebook(lab[2], "rerun.ipynb"))
     lesson.run_all()
     lesson.run_cell(1)
     lesson.run_cell(1)
@@ -417,7 +423,7 @@ def test_rerun_cells_neither_stack_nor_draw_twice(lab, open_lesson):
 
 
 def test_quick_dragging_ends_at_the_last_value(lab, open_lesson):
-    lesson = open_lesson(write_book(lab[2], "drag.ipynb"))
+    lesson = open_lesson(write_notebook(lab[2], "drag.ipynb"))
     lesson.run_all()
     assert lesson.ask("len(drawn)") == 1
     lesson.ask("[globals().update(slow=0.2), drawn.clear()]")
@@ -459,7 +465,7 @@ experiment.store.lr.shape
 
 
 def test_training_is_stopped_by_its_button_and_what_was_learnt_is_kept(lab, open_lesson):
-    lesson = open_lesson(write_book(lab[2], "stop.ipynb", TRAINING))
+    lesson = open_lesson(write_notebook(lab[2], "stop.ipynb", TRAINING))
     lesson.run_cell(0)
     lesson.page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
     button = lesson.page.locator(".statkit-stop")
@@ -477,7 +483,7 @@ def test_training_is_stopped_by_its_button_and_what_was_learnt_is_kept(lab, open
 
 
 def test_two_notebooks_at_once(lab, open_lesson):
-    lessons = [open_lesson(write_book(lab[2], f"{name}.ipynb")) for name in ("one", "two")]
+    lessons = [open_lesson(write_notebook(lab[2], f"{name}.ipynb")) for name in ("one", "two")]
     for lesson in lessons:
         lesson.run_all()
     for lesson in (*lessons, *lessons):
@@ -500,7 +506,7 @@ def described(lesson):
 
 @pytest.mark.parametrize("door", ["lab/tree", "notebooks"])
 def test_the_picture_moves_after_a_reload(door, lab, open_lesson):
-    lesson = open_lesson(write_book(lab[2], f"reload-{door[:3]}.ipynb"), door)
+    lesson = open_lesson(write_notebook(lab[2], f"reload-{door[:3]}.ipynb"), door)
     lesson.run_all()
     assert press_right(lesson) == "number 51"
     lesson.save_and_reload()
@@ -513,7 +519,7 @@ def test_the_picture_moves_after_a_reload(door, lab, open_lesson):
 
 
 def test_two_tabs_on_one_notebook_show_the_same(lab, open_lesson):
-    name = write_book(lab[2], "tabs.ipynb")
+    name = write_notebook(lab[2], "tabs.ipynb")
     first = open_lesson(name)
     first.run_all()
     first.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
@@ -527,7 +533,7 @@ def test_two_tabs_on_one_notebook_show_the_same(lab, open_lesson):
 
 
 def test_after_a_restart_the_cells_run_again(lab, open_lesson):
-    lesson = open_lesson(write_book(lab[2], "restart.ipynb"))
+    lesson = open_lesson(write_notebook(lab[2], "restart.ipynb"))
     lesson.run_all()
     assert press_right(lesson) == "number 51"
     lesson.page.evaluate(
@@ -539,7 +545,7 @@ def test_after_a_restart_the_cells_run_again(lab, open_lesson):
 
 
 def test_a_reader_without_the_kernel_sees_one_picture(lab, open_lesson):
-    lesson = open_lesson(write_book(lab[2], "later.ipynb"))
+    lesson = open_lesson(write_notebook(lab[2], "later.ipynb"))
     lesson.run_all()
     assert press_right(lesson) == "number 51"
     lesson.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
@@ -555,7 +561,7 @@ def test_a_lesson_is_a_page_of_voila(browser, lab):
     pytest.importorskip("voila", reason="the extra 'lecture' is not installed")
     address, token, folder = lab
     page = browser.new_page(viewport={"width": 1300, "height": 800})
-    page.goto(f"{address}/voila/render/{write_book(folder, 'show.ipynb')}?token={token}")
+    page.goto(f"{address}/voila/render/{write_notebook(folder, 'show.ipynb')}?token={token}")
     page.set_default_timeout(1000 * PATIENCE)
     page.get_by_alt_text("number 50").locator("visible=true").wait_for()
     page.locator(".statkit-picture img").wait_for()
@@ -573,6 +579,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from statkit.plots.style import attach
+from statkit.gallery.book import RECORDED, write_book
+from statkit.gallery.runner import run_notebooks
 from statkit.video import write_video
 from statkit.widgets import explore
 from statkit.widgets.picker import ClipChoice
@@ -592,7 +600,7 @@ FAKE_CAMERA, FAKE_CONSENT = "--use-fake-device-for-media-stream", "--use-fake-ui
 
 def test_a_film_of_oneself_reaches_the_kernel_and_is_not_kept(launch, lab):
     chromium = launch(FAKE_CAMERA, FAKE_CONSENT)
-    lesson = Lesson(chromium, lab, write_book(lab[2], "camera.ipynb", CAMERA))
+    lesson = Lesson(chromium, lab, write_notebook(lab[2], "camera.ipynb", CAMERA))
     lesson.run_all()
     before = set(lab[2].iterdir())
     lesson.page.locator(".statkit-camera").click()
@@ -627,7 +635,7 @@ def test_a_film_of_oneself_reaches_the_kernel_and_is_not_kept(launch, lab):
 )
 def test_without_a_camera_the_reader_is_told_why(flags, host, words, launch, lab):
     chromium = launch(*flags)
-    name = write_book(lab[2], "nocamera.ipynb", CAMERA)
+    name = write_notebook(lab[2], "nocamera.ipynb", CAMERA)
     lesson = Lesson(chromium, (lab[0].replace("127.0.0.1", host), *lab[1:]), name)
     lesson.run_all()
     lesson.page.locator(".statkit-camera").click()
@@ -653,7 +661,7 @@ explorer = explore(
 
 
 def test_a_tall_picture_and_its_controls_fit_a_screen(lab, open_lesson):
-    lesson = open_lesson(write_book(lab[2], "tall.ipynb", TALL))
+    lesson = open_lesson(write_notebook(lab[2], "tall.ipynb", TALL))
     lesson.page.set_viewport_size({"width": 1300, "height": 800})
     lesson.run_all()
     box = lesson.page.locator(".statkit-picture").locator("xpath=..")
@@ -661,3 +669,112 @@ def test_a_tall_picture_and_its_controls_fit_a_screen(lab, open_lesson):
     assert box.bounding_box()["height"] <= room["height"]
     columns = {bar.bounding_box()["x"] for bar in lesson.page.locator(".noUi-base").all()}
     assert len(columns) == 2
+
+
+LESSON = [
+    "# 1 · A recorded lesson\n\nA sum $\\sum_k a_k$.",
+    """
+import numpy as np
+from matplotlib.figure import Figure
+from statkit.plots.style import attach
+from statkit.widgets import Choice, Shares, Slider, Toggle, explore
+from statkit.widgets.scatter import show_scatter
+def draw(number, kind, on, weights):
+    figure = Figure(figsize=(9, 2), facecolor=(number / 100, on, kind == "b"))
+    weights = " ".join(f"{weight:.2f}" for weight in weights)
+    return attach(figure, f"{number}, {kind}, {on}, {weights}")
+""",
+    """
+explorer = explore(
+    draw,
+    number=Slider("Number, pixels", 0, 100, 50),
+    kind=Choice("Kind", ["a", "b"], "a"),
+    on=Toggle("On", True),
+    weights=Shares(["W_CE", "W_SAT", "W_TAT"], [1, 1, 1]),
+)
+""",
+    """
+maps = {kind: [np.eye(3)[:, :2] * scale] for kind, scale in (("a", 1), ("b", -1))}
+clip = lambda point: np.full((4, 6, 3), 90 * point, np.uint8)
+about = (["A"], np.arange(3), list("abc"), clip, lambda point: f"clip {point}")
+scatter = show_scatter(maps, explorer.controls["kind"], *about)
+""",
+]
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """The first page of a book with one recorded lesson."""
+    folder = tmp_path_factory.mktemp("book")
+    write_notebook(folder, "01_recorded.ipynb", LESSON)
+    out = folder / "figures"
+    run_notebooks([folder / "01_recorded.ipynb"], out, record=out / "book" / RECORDED)
+    return write_book(out)
+
+
+@pytest.fixture
+def reader(browser, book):
+    """A phone without a network, in the dark; the lesson is open from its file."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, color_scheme="dark", offline=True
+    )
+    page = context.new_page()
+    broken, asked = [], []
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.on("requestfailed", lambda request: broken.append(request.url))
+    page.on("request", lambda request: asked.append(request.url.split(":")[0]))
+    page.goto(book.as_uri())
+    page.get_by_text("A recorded lesson").click()
+    page.locator("figure.explorer .controls").wait_for()
+    yield page
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / "book.png", full_page=True)
+    assert broken == [] and set(asked) <= {"file", "data", "blob"}
+    context.close()
+
+
+def stated(page):
+    """What the controls of the book say; what the picture's description says."""
+    weights = [page.get_by_role("slider", name=f"W_{part}") for part in ("CE", "SAT", "TAT")]
+    said = [page.get_by_label("Number, pixels").get_attribute("aria-valuetext")]
+    said += [page.get_by_label("Kind").locator("option:checked").inner_text()]
+    said += [str(page.get_by_label("On", exact=True).is_checked())]
+    said += [" ".join(weight.get_attribute("aria-valuetext") for weight in weights)]
+    return ", ".join(said), page.locator("figure.explorer img").get_attribute("alt")
+
+
+def test_the_book_moves_from_its_folder_by_keyboard(reader):
+    number, note = reader.get_by_label("Number, pixels"), reader.get_by_role("status")
+    assert stated(reader) == ("50, a, True, 0.33 0.33 0.33",) * 2
+    number.press("End")
+    number.press("ArrowLeft")
+    assert stated(reader)[0] == stated(reader)[1] == "91, a, True, 0.33 0.33 0.33"
+    reader.get_by_label("Kind").press("b")
+    assert stated(reader)[1] == "91, b, True, 0.33 0.33 0.33" and note.inner_text() == ""
+    picture = reader.locator("figure.explorer img")
+    shot = Image.open(BytesIO(picture.screenshot())).convert("RGB").getpixel((50, 50))
+    assert shot == pytest.approx((0.91 * 255, 255, 255), abs=6)
+    reader.get_by_label("On", exact=True).press("Space")  # with 91 and b it is not recorded
+    assert "Number, pixels" in note.inner_text() and "went back" in note.inner_text()
+    assert stated(reader)[0] == stated(reader)[1] and ", False, " in stated(reader)[0]
+    reader.get_by_role("slider", name="W_SAT").press("End")
+    assert stated(reader)[0] == stated(reader)[1] and "0.00 1.00 0.00" in stated(reader)[0]
+    for label, key in ("Number, pixels", "Home"), ("W_TAT", "ArrowRight"), ("W_CE", "End"):
+        reader.get_by_label(label).press(key)
+        assert stated(reader)[0] == stated(reader)[1]
+
+
+def test_the_book_fits_a_phone_in_the_dark_and_shows_clips_of_points(reader):
+    assert reader.evaluate("document.documentElement.scrollWidth") == 390
+    ground = reader.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(int(part) for part in ground.strip("rgb()").split(",")) < 60
+    assert reader.locator("math").count() == 1
+    canvas = reader.locator("canvas")
+    for point in range(2):
+        canvas.press("ArrowRight")
+        reader.locator("figure.scatter").get_by_text(f"clip {point}").wait_for()
+    clip = reader.locator("figure.scatter img")
+    assert clip.get_attribute("alt") == "clip 1" and clip.is_visible()
+    before = canvas.screenshot()
+    reader.get_by_label("Kind").press("b")
+    assert canvas.screenshot() != before

@@ -11,11 +11,11 @@ function element(name, attributes, ...children) {
   return made;
 }
 
-// A control moves to a place along its range; the two ends of `show` are the widget and its words.
+// Each kind of control: its row on the page, and how it shows a place along its range.
 function slider(label, words, moved) {
   const id = `control-${++made}`;
   const range = element("input", { type: "range", id, min: 0, max: words.length - 1, step: 1 });
-  const output = element("output", { for: id });
+  const output = element("span", { class: "value", "aria-hidden": true }); // valuetext says it
   range.addEventListener("input", () => moved(Number(range.value)));
   return {
     row: element("div", { class: "control" }, element("label", { for: id }, label), range, output),
@@ -110,7 +110,9 @@ function explorer(figure) {
     image.src = `recorded/${state.file}`;
     image.alt = state.alt;
     widgets.forEach((widget, i) => widget.show(state.at[i]));
-    figure.dispatchEvent(new CustomEvent("moved", { bubbles: true }));
+    const said = controls.map(({ label, words }, i) => [label, words[state.at[i]]]);
+    const detail = Object.fromEntries(said);
+    figure.dispatchEvent(new CustomEvent("moved", { bubbles: true, detail }));
   }
 
   const widgets = controls.map(({ kind, label, words }, i) =>
@@ -125,4 +127,34 @@ function explorer(figure) {
     figure.addEventListener(sign, fetchAll, { once: true });
 }
 
+const renderScatter = (() => { /* scatter.js */ })();
+
+// The widget of scatter.js with what was recorded in place of Python's answers.
+function scatter(figure) {
+  const { maps, now, control, states, ...about } =
+    JSON.parse(figure.querySelector("script").textContent);
+  const heard = [], values = { ...about, chosen: -1, words: "", picture: "" };
+  const tell = (key) => heard.forEach(([event, react]) => event === `change:${key}` && react());
+  const place = (word) => { values.maps = new Float32Array(maps[word]); tell("maps"); };
+  place(now);
+  renderScatter({
+    el: figure,
+    model: {
+      get: (key) => values[key],
+      set(key, value) { values[key] = value; },
+      on(event, react) { heard.push([event, react]); },
+      save_changes() {
+        const { file, alt } = states[values.chosen];
+        Object.assign(values, { words: alt, picture: `recorded/${file}` });
+        ["chosen", "words"].forEach(tell);
+      },
+    },
+  });
+  figure.querySelector(".picture").remove(); // it stands in for this widget where no script runs
+  document.addEventListener("moved", ({ detail }) => {
+    if (detail[control] in maps) place(detail[control]);
+  });
+}
+
+document.querySelectorAll("figure.scatter").forEach(scatter);
 document.querySelectorAll("figure.explorer").forEach(explorer);

@@ -17,6 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from statkit.runtime.cache import save_text
+from statkit.widgets.scatter import SCRIPT as SCATTER
 
 from .runner import without_widgets
 
@@ -105,13 +106,13 @@ def _prepare(cell: NotebookNode) -> None:
         recorded = output.get("metadata", {}).get("statkit")
         if output.output_type == "stream":
             output.text = OF_A_RUN.sub("", output.text.replace("\r", "\n"))
-        elif recorded:
-            outputs.pop()  # the words of controls that do not move
-            output.data = {"text/html": _with_controls(recorded)}
-        elif picture:  # nbconvert drops its description
+        if picture:  # nbconvert drops its description
             about = output.metadata.get("image/png", {})
             source = f"data:image/png;base64,{picture.strip()}"
             output.data = {"text/html": _image(source, **about)}
+        if recorded:
+            outputs.pop()  # the words of controls that do not move
+            output.data = {"text/html": _with_controls(recorded, output.data["text/html"])}
         outputs.append(output)
     if "outputs" in cell:
         cell.outputs = [output for output in outputs if output.get("text") != ""]
@@ -122,14 +123,16 @@ def _image(source: str, alt: str = "", **size) -> str:
     return f'<img src="{source}"{sides} alt="{escape(alt)}">'
 
 
-def _with_controls(recorded: dict) -> str:
+def _with_controls(recorded: dict, picture: str) -> str:
     """What ``book.js`` brings to life: the states as JSON, and the picture of the first."""
     states = json.dumps(recorded, ensure_ascii=False).replace("<", "\\u003c")
-    first = recorded["states"][0]
-    width, height = first["size"]
-    picture = _image(f"{RECORDED}/{first['file']}", first["alt"], width=width, height=height)
+    kind = "scatter" if "maps" in recorded else "explorer"
+    if kind == "explorer":
+        first = recorded["states"][0]
+        width, height = first["size"]
+        picture = _image(f"{RECORDED}/{first['file']}", first["alt"], width=width, height=height)
     return (
-        f'<figure class="explorer"><script type="application/json">{states}</script>'
+        f'<figure class="{kind}"><script type="application/json">{states}</script>'
         f'<div class="picture">{picture}</div></figure>'
     )
 
@@ -184,7 +187,7 @@ def _order(made: dict) -> tuple[int, str]:
 
 def _write_page(path: Path, title: str, body: str, links: Sequence[tuple[str, str]]) -> Path:
     anchors = "".join(f'<a href="{name}.html">{escape(words)}</a>' for name, words in links)
-    script = SCRIPT if 'class="explorer"' in body else ""
+    script = SCRIPT if "<figure class=" in body else ""
     page = PAGE.substitute(title=escape(title), links=anchors, body=body, script=script)
     return save_text(path, page)
 
@@ -200,4 +203,6 @@ def _write_looks(book: Path) -> None:
     style = (HERE / "book.css").read_text("utf-8")
     style += f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
     save_text(book / "book.css", style)
-    save_text(book / "book.js", (HERE / "book.js").read_text("utf-8"))
+    scatter = SCATTER.read_text("utf-8").replace("export default { render };", "return render;")
+    script = (HERE / "book.js").read_text("utf-8")
+    save_text(book / "book.js", script.replace("/* scatter.js */", scatter))

@@ -1,10 +1,15 @@
 // Panels of points on one canvas. The point under the pointer is marked in every panel, and its
-// number goes to Python, which answers with a picture and a line of words.
+// number goes to Python, which answers with a picture and a line of words. Viewers without a kernel
+// find a picture of the points in the next output; the style hides it where this widget is alive.
+const STYLE = `.jp-OutputArea-child:has(.statkit-scatter)
+  + .jp-OutputArea-child:has(.jp-RenderedImage) { display: none; }`;
+
 function render({ model, el }) {
   const size = 270, gap = 12, reach = 12;
   const canvas = document.createElement("canvas");
   const words = document.createElement("div");
-  const picture = document.createElement("img");
+  const picture = document.createElement("img"), style = document.createElement("style");
+  style.textContent = STYLE;
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", "Points of clips; arrow keys step through them");
@@ -13,7 +18,7 @@ function render({ model, el }) {
   words.style.cssText = "min-height:1.5em;margin:4px 0";
   picture.className = "statkit-scatter-clip";
   picture.style.cssText = "display:block;height:170px;max-width:100%;image-rendering:pixelated";
-  el.append(canvas, words, picture);
+  el.append(style, canvas, words, picture);
   const brush = canvas.getContext("2d");
   let places = [];
 
@@ -84,11 +89,11 @@ function render({ model, el }) {
 
   function tell() {
     words.textContent = model.get("words");
-    const bytes = model.get("picture");
+    const clip = model.get("picture"); // bytes, or in the book a file's address
     URL.revokeObjectURL(picture.src);
-    picture.hidden = !bytes.byteLength;
-    if (bytes.byteLength)
-      picture.src = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+    picture.hidden = !(clip.byteLength || clip.length);
+    if (!picture.hidden)
+      picture.src = clip.byteLength ? URL.createObjectURL(new Blob([clip])) : clip;
     picture.alt = model.get("words");
   }
 

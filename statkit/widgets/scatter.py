@@ -4,20 +4,25 @@ the pointer marked in all of them. The browser's half is ``scatter.js``."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import anywidget
+import ipywidgets
 import numpy as np
 import traitlets
 from IPython.display import display
 from PIL import Image
 
-from statkit.plots.embeddings import class_style
+from statkit.plots.embeddings import class_style, draw_doubts
 from statkit.runtime.progress import HEADLESS
 
 from .explorer import with_words
+from .picture import render
+from .record import RECORD, keep
+
+SCRIPT = Path(__file__).with_name("scatter.js")  # the book uses it, too
 
 
 class ClipScatter(anywidget.AnyWidget):
@@ -27,7 +32,7 @@ class ClipScatter(anywidget.AnyWidget):
     ``chosen`` to -1 to clear the last.
     """
 
-    _esm = Path(__file__).with_name("scatter.js")
+    _esm = SCRIPT
     titles = traitlets.List(traitlets.Unicode()).tag(sync=True)
     colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
     labels = traitlets.List(traitlets.Int()).tag(sync=True)
@@ -67,6 +72,20 @@ class ClipScatter(anywidget.AnyWidget):
         """Put the same points elsewhere."""
         self.maps = packed(maps)
 
+    def recorded(self, maps: Mapping, control: ipywidgets.Widget) -> dict:
+        """What the book shows: each clip's picture and words, the maps of each value."""
+        places = {
+            str(value): np.frombuffer(packed(some), np.float32).round(4).tolist()
+            for value, some in maps.items()
+        }
+        states = [
+            {"file": keep(as_png(self.show(point))), "alt": self.tell(point)}
+            for point in range(len(self.labels))
+        ]
+        about = {"titles": self.titles, "colours": self.colours, "labels": self.labels}
+        place = {"control": control.description, "now": str(control.value), "maps": places}
+        return {**place, "states": states, **about}
+
     def check(self) -> None:
         """Point at the first and the last clip and away; raise what went wrong."""
         for chosen in (0, len(self.labels) - 1, -1):
@@ -87,10 +106,25 @@ class ClipScatter(anywidget.AnyWidget):
             self.words, self.picture = words, picture
 
 
-def show_scatter(*args, **options) -> ClipScatter:
-    """Display a :class:`ClipScatter`; headless runs also point at its ends."""
-    scatter = ClipScatter(*args, **options)
+def show_scatter(
+    maps: Mapping[object, Sequence[np.ndarray]], control: ipywidgets.Widget, *about
+) -> ClipScatter:
+    """Display a :class:`ClipScatter` whose points lie where the control's value puts them.
+
+    Headless runs also point at its ends, and record every clip for the book.
+
+    Args:
+        maps: value of the control -> maps.
+        about: the other arguments of :class:`ClipScatter`.
+    """
+    now = maps[control.value]
+    scatter = ClipScatter(now, *about)
+    control.observe(lambda change: scatter.move(maps[change.new]), "value")
+    panels = [(title, points, "") for title, points in zip(scatter.titles, now, strict=True)]
+    still = render(draw_doubts(panels, np.array(scatter.labels), columns=len(panels)))
     display(with_words(scatter, "Points that show their clips, live in Jupyter."), raw=True)
+    recorded = scatter.recorded(maps, control) if os.environ.get(RECORD) else None
+    display(still, metadata={"statkit": recorded} if recorded else None)
     if os.environ.get(HEADLESS):
         scatter.check()
     return scatter
