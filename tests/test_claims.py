@@ -8,6 +8,7 @@ import pytest
 from statkit.cli.commands import main
 from statkit.experiments.claims import CLAIMS, TESTS, NotReached
 from statkit.experiments.grid import TABLES
+from statkit.experiments.knobs import knobs_of
 from statkit.experiments.ledger import NOTHING, ledger, verdict
 from statkit.experiments.results import (
     Estimate,
@@ -18,7 +19,7 @@ from statkit.experiments.results import (
     p_value,
     read_results,
 )
-from statkit.experiments.rows import ROWS
+from statkit.experiments.rows import PROBES, ROWS
 from statkit.shipped import SHIPPED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,8 +173,9 @@ def test_the_committed_runs_are_whole(name):
     assert runs
     seen = set()
     for one in runs:
-        assert one.row in ROWS or one.row.startswith("linear_probe")
+        assert one.row in ROWS or one.row in PROBES
         assert 0 <= one.prec1 <= one.prec5 <= 100 and one.fingerprint
         key = (one.table, one.row, one.resolution, one.labelled, one.seed, one.split)
+        key += tuple(knobs_of(one).values()) if one.table == "knobs" else ()
         assert key not in seen, f"twice: {key}"
         seen.add(key)

@@ -64,7 +64,7 @@ def slope(points: Mapping[object, Sequence[tuple[float, float]]]) -> Estimate:
     x, y = np.concatenate(centred).T if centred else np.zeros((2, 0))
     freedom = len(x) - len(centred) - 1
     if freedom < 1 or not x.any():
-        raise StatkitError(f"a slope needs more runs, got {len(x)} of {len(centred)} seeds")
+        raise StatkitError("a slope needs runs of at least two values of the knob")
     b = float(x @ y / (x @ x))
     error = float(np.sqrt(((y - b * x) ** 2).sum() / freedom / (x @ x)))
     return Estimate(b, float(stdtrit(freedom, 0.975)) * error, freedom + 1)
@@ -115,7 +115,7 @@ def _product(one: Hypothesis, runs: Runs) -> Estimate:
     """Over the conditions: the error of the better single predictor minus that of the product."""
     found = [s for s in summaries(runs) if np.isfinite(s.features["specific"])]
     if len(found) < LEAST:
-        raise StatkitError(f"{len(found)} conditions; at least {LEAST} are needed")
+        raise StatkitError(f"at least {LEAST} conditions are needed, {len(found)} are there")
     gap, specific = (np.array([s.features[name] for s in found]) for name in ("gap", "specific"))
     gains = np.array([s.gain.mean for s in found if s.gain])
     alone = min((left_out_errors(x, gains) for x in (gap, specific)), key=lambda e: e.mean())
@@ -128,7 +128,7 @@ def _inner_best(one: Hypothesis, runs: Runs) -> Estimate:
     here = {value: _gains(found, one.row) for value, found in runs_of(runs, one.knob).items()}
     values = [value for value in here if here[value]]
     if len(values) < 3:
-        raise StatkitError(f"{len(values)} values of {one.knob}; at least 3 are needed")
+        raise StatkitError(f"at least 3 values of {one.knob} are needed, {len(values)} are there")
     best = max(values[1:-1], key=lambda value: np.mean(list(here[value].values())))
     pairs = [
         [here[best][key] - here[end][key] for key in sorted(here[best].keys() & here[end].keys())]

@@ -63,8 +63,9 @@ def hypotheses(runs: Runs) -> str:
         after = verdict(got, "supported", strict) + f" (p {strict:.3f})" if got.runs > 1 else ""
         words = f"{signed(got)} {one.unit}"
         rows.append([one.name, one.words, words, verdict(got, "supported"), after])
-    count, seeds = len(summaries(runs)), sorted({run.seed for run in runs})
-    about = f"{count} conditions have a teacher, a plain student and SAT+TAT; seeds {seeds}."
+    seeds = ", ".join(map(str, sorted({run.seed for run in runs})))
+    count = f"Conditions with a teacher, a plain student and SAT+TAT: {len(summaries(runs))}"
+    about = f"{count}; seeds: {seeds or 'none'}."
     text = Path(__file__).with_name("hypotheses.md").read_text("utf-8")
     return f"{text}\n{about}\n\n{in_markdown(rows)}"
 
