@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from statkit.data.clips import VideoDataset
+from statkit.data.clips import DatasetError, VideoDataset
 from statkit.runtime.cache import cache_folder, read_cached
 from statkit.runtime.parameters import pasted_path
 
@@ -38,6 +38,8 @@ def open_dataset(
     """
     name, _, words = str(source).partition(":")
     if name not in DEMO_SIZES:
+        if not str(source).strip():
+            raise DatasetError("no data set is named: name demo, demo-small, or a folder of clips")
         source = pasted_path(source)
         if is_prepared(source):
             return open_prepared(source, progress=progress)

@@ -242,7 +242,7 @@ def _scan(
             elif reason := _link(path, whole, follow) if entry.is_symlink() else None:
                 files.append(Found(name(path), reason))
             elif entry.is_dir():
-                if (path / "prepared" / "card.json").is_file():
+                if os.path.isfile(path / "prepared" / "card.json"):  # no error if unreadable
                     litter.append(name(path))  # a prepared set
                 elif (real := path.resolve()) not in inside:
                     walk(path, (*inside, real))

@@ -221,6 +221,23 @@ def test_a_folder_is_taken_as_people_type_it(tmp_path, monkeypatch):
     assert open_dataset(f'"{out}"', progress=False).prepared
 
 
+def test_a_data_set_without_a_name_is_one_line():
+    with pytest.raises(DatasetError, match="no data set is named"):
+        open_dataset(" ")
+
+
+@pytest.mark.skipif(os.name != "posix" or not os.getuid(), reason="root reads every folder")
+def test_a_class_that_may_not_be_read_is_left_out(tmp_path, capsys):
+    class_folders(tmp_path)
+    clip(tmp_path / "shut" / "1.mp4")
+    (tmp_path / "shut").chmod(0)
+    try:
+        assert index_folder(tmp_path, progress=False).classes == ("jump", "wave")
+        assert "shut: a folder that cannot be read (Permission denied)" in capsys.readouterr().out
+    finally:
+        (tmp_path / "shut").chmod(0o755)
+
+
 def test_groups_are_not_divided(tmp_path):
     groups(tmp_path)
     dataset = index_folder(tmp_path, progress=False)

@@ -210,6 +210,17 @@ def test_one_class_and_an_empty_part_are_refused_before_anything_is_made(dataset
             experiment(replace(dataset, splits=empty))
 
 
+def test_commands_without_their_files_are_one_line(tmp_path, capsys):
+    (tmp_path / "1.ipynb").write_text("no notebook")
+    grade = ["grade", str(tmp_path / "1.ipynb")]
+    claims = ["claims", "--results", str(tmp_path), "--out", str(tmp_path / "c.md")]
+    for words, said in ((grade, "is not a notebook"), (claims, "no runs in it")):
+        assert main(words) == 1
+        error = capsys.readouterr().err
+        assert said in error and len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "c.md").exists()
+
+
 def test_a_class_folder_alone_is_one_line(demo_folder, tmp_path, capsys):
     shutil.copytree(next((demo_folder / "videos").iterdir()), tmp_path / "set" / "walk")
     assert main(["train", "--data", str(tmp_path / "set"), "--device", "cpu"]) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import shlex
 import sys
 import traceback
 import unicodedata
@@ -130,7 +131,7 @@ def _prepare_set(options) -> None:
         all_frames=options.frames_per_clip == "all",
         how=How(options.workers, options.dask, options.limit, options.strict),
     )
-    print(f"prepared: statkit train --data {options.out} ...")
+    print(f"prepared: statkit train --data {shlex.quote(str(options.out))} ...")
 
 
 def train(options) -> None:
@@ -317,6 +318,8 @@ def claims(options) -> None:
     files = {words: sorted(options.results.glob(name)) for words, name in LEDGERS.items()}
     runs = {words: [run for f in some for run in read_results(f)] for words, some in files.items()}
     sets = {words: comparable(some) for words, some in runs.items() if some}
+    if not sets:
+        raise StatkitError(f"{options.results}: no runs in it ({', '.join(LEDGERS.values())})")
     knobs = options.results / "knobs.csv"
     text = ledger(sets, read_results(knobs) if knobs.is_file() else ())
     print(f"written: {save_text(options.out, text)}")

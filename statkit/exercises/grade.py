@@ -22,6 +22,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from statkit.errors import StatkitError
+
 from . import check, exercises_of, lesson_of
 
 LIMIT = 30.0
@@ -46,13 +48,13 @@ def grade(notebook: Path, *, limit: float = LIMIT) -> list[Grade]:
         limit: seconds that an exercise may take, PyTorch's start included.
 
     Raises:
-        ValueError: not a notebook, or one without any exercise.
+        StatkitError: not a notebook, or one without any exercise.
     """
     try:
         book = json.loads(Path(notebook).read_text(encoding="utf-8"))
         cells = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{notebook} is not a notebook that can be read ({error!r})") from None
+        raise StatkitError(f"{notebook} is not a notebook that can be read ({error!r})") from None
     imports, answers = [], {}
     for cell in cells:
         try:
@@ -65,7 +67,7 @@ def grade(notebook: Path, *, limit: float = LIMIT) -> list[Grade]:
         imports += [ast.unparse(n) for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
         answers |= {name: cell for name in names if lesson_of(name)}
     if not answers:
-        raise ValueError(f"{notebook} has no exercise of these lessons")
+        raise StatkitError(f"{notebook} has no exercise of these lessons")
     lessons = sorted({lesson_of(name) for name in answers})
     code = "\n".join(imports)
     return [
