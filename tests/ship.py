@@ -14,6 +14,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def ship(dataset, config, row, command):
         raise SystemExit(f"{row}: prec@1 {found.prec1:.2f} rounded, {kept.prec1:.2f} before")
     name = experiment.folder(row).name
     file = SHIPPED / f"{name}.npz"
-    np.savez_compressed(file, **packed)
+    write(file, packed)
     entry = {
         "row": row,
         "seed": SEED,
@@ -147,6 +148,18 @@ def ship(dataset, config, row, command):
     entry["outputs"] = outputs_now(entry, rounded).round(4).tolist()
     print(f"{name}: prec@1 {kept.prec1:.1f}, rounded {found.prec1:.1f}")
     return name, entry
+
+
+def write(file, packed):
+    """One array with a field per parameter, LZMA: a tenth smaller than ``savez_compressed``."""
+    order = sorted(packed, key=lambda key: packed[key].ndim)
+    kinds = [(name, packed[name].dtype, packed[name].shape) for name in order]
+    state = np.zeros((), kinds)
+    for name in order:
+        state[name] = packed[name]
+    archive = zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA)
+    with archive, archive.open("state.npy", "w") as target:
+        np.lib.format.write_array(target, state)
 
 
 def revision():

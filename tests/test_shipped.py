@@ -1,10 +1,11 @@
 """The networks that ship: they fit the code and the settings of today, and a lesson takes them."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from ship import ROOM, name_now, outputs_now, settings_of
+from ship import ROOM, name_now, outputs_now, settings_of, write
 
 from data_prep.demo import VERSION
 from statkit import shipped
@@ -40,6 +41,19 @@ def test_rounding_keeps_eight_bits(rng):
     values = rng.normal(size=(40, 50)).astype(np.float32)
     assert np.abs(unpack(pack(values)) / values - 1).max() < 2**-8
     assert pack(values[0]) is not None and np.array_equal(unpack(pack(values[0])), values[0])
+
+
+def test_a_written_network_is_read_again(rng, tmp_path, monkeypatch):
+    states = {"a.weight": rng.normal(size=(5, 7, 3)), "b": np.arange(4.0), "n": np.array(3)}
+    kinds = {"a.weight": np.float32, "b": np.float32, "n": np.int64}
+    states = {name: values.astype(kinds[name]) for name, values in states.items()}
+    write(tmp_path / "net.npz", {name: pack(values) for name, values in states.items()})
+    about = {"net": {"sha256": hashlib.sha256((tmp_path / "net.npz").read_bytes()).hexdigest()}}
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path)
+    monkeypatch.setattr(shipped, "manifest", lambda: about)
+    found = shipped_weights("net")
+    assert found.keys() == states.keys() and found["n"] == 3 and found["n"].dtype == np.int64
+    assert all(np.allclose(found[name], states[name], rtol=2**-8) for name in states)
 
 
 def test_an_experiment_takes_what_ships_and_says_so(dataset, monkeypatch, capsys):

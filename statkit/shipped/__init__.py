@@ -32,7 +32,10 @@ def shipped_weights(name: str) -> dict[str, np.ndarray]:
     if hashlib.sha256(file.read_bytes()).hexdigest() != manifest()[name]["sha256"]:
         raise StatkitError(f"{file} is damaged: install the kit again, or train with fresh=True")
     with np.load(file) as state:
-        return {key: unpack(state[key]) for key in state.files}
+        # All parameters are fields of one array in the newer files, which are smaller by this.
+        fields = state["state"] if state.files == ["state"] else state
+        names = state.files if fields is state else fields.dtype.names
+        return {name: unpack(fields[name]) for name in names}
 
 
 def pack(values: np.ndarray) -> np.ndarray:
