@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from data_prep import DEMO_SIZES
 from data_prep.demo import DEFAULT as DEFAULT_KNOBS
 from data_prep.demo import KNOB_RANGES, Knobs
 from statkit.cli.commands import main
@@ -244,6 +245,7 @@ def test_the_command_runs_conditions_and_goes_on(tmp_path, monkeypatch, capsys):
     """Two rows of the knob "scene" on few clips; a second call trains nothing and adds a row."""
     monkeypatch.setenv("STATKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(VALUES, "scene", (0, 1))
+    monkeypatch.setitem(DEMO_SIZES, "demo-small", (48, 24))
     small = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "12x16", "--device", "cpu"]
     words = ["tables", "--table", "knobs", "--data", "demo-small", "--knob", "scene", *small]
     words += ["--out", str(tmp_path)]

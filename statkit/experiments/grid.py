@@ -169,7 +169,7 @@ def run_job(
         about = {"progress": progress, **options}
         experiment = Experiment(dataset, config, job.seed, fresh=True, **about)
         for row in job.rows:
-            yield replace(experiment.result(row), table=job.table)
+            yield replace(experiment.with_attention(row), table=job.table)
         if job.probe:
             yield replace(experiment.probe("pixels"), table=job.table)
 
