@@ -31,6 +31,13 @@ from .save import NOTEBOOK
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MOST_WORKERS = 4  # each holds a kernel with its clips and networks, about 1.5 GB
+LONGEST = (
+    "08",
+    "11",
+    "10",
+    "00",
+    "06",
+)  # these lessons start first, so that none is left at the end
 SHORT = 40  # longest path, in characters, of a folder for a kernel's socket
 DEMO_SETS = ("demo", "demo-small")  # data sets with names; all others are paths
 TIMEOUT = 3600  # seconds per cell
@@ -80,7 +87,7 @@ def run_notebooks(
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
     jobs = _jobs(known, figures, parameters or {}, defaults or {}, record)
     first = [job for job in jobs if (parameters or defaults) and "fresh" in known[job.notebook]][:1]
-    rest = [job for job in reversed(jobs) if job not in first]  # later lessons train longer
+    rest = sorted((job for job in jobs if job not in first), key=_turn)
     available = cores()
     workers = max(1, min(workers or min(available, MOST_WORKERS), len(rest)))
     failures = []
@@ -89,6 +96,12 @@ def run_notebooks(
             failures += _run_on(pool, some, max(1, available // width))
     if failures:
         raise NotebookError("\n".join(failures))
+
+
+def _turn(job: Job) -> int:
+    """Notebooks run in this order; those with the same number, in the order of their names."""
+    number = job.notebook.name[:2]
+    return LONGEST.index(number) if number in LONGEST else len(LONGEST)
 
 
 def sweep_notebooks(
