@@ -153,6 +153,7 @@ def test_the_hypotheses_on_runs_that_hold_them():
     lines = {line.split(" | ")[0][2:]: line for line in text.splitlines() if line.startswith("| H")}
     assert "supported" in lines["H1"] and "not tested yet" in lines["H3"]
     assert "SAT+TAT: 9; seeds: 0, 1, 2" in text
+    assert "| scene=1 | 80.0 ± 0.0 | 30.0 ± 0.0 | +1.0 ± 2.5 |" in text
     # Opposite signs are told, too.
     worse = [replace(r, prec1=2 * 30 - r.prec1) if r.row == "stat" else r for r in runs]
     assert "opposite" in hypotheses(worse).split("| H1 |")[1].splitlines()[0]

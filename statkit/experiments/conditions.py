@@ -19,6 +19,8 @@ KNOWN = {
     "specific": ("teacher", "specific"),
     "from_equal": ("teacher", "from_equal"),
     "spread": ("teacher", "spread"),
+    "on_actor": ("teacher", "on_actor"),
+    "in_action": ("teacher", "in_action"),
     "pixels": ("pixel_probe", "prec1"),
 }
 
@@ -53,12 +55,17 @@ def summary(name: str, runs: Iterable[Result], row: str = "stat") -> Summary:
     return Summary(name, features, found)
 
 
-def summaries(runs: Iterable[Result]) -> list[Summary]:
-    """The conditions of the knob experiment that have a teacher, a plain student and SAT+TAT."""
+def by_condition(runs: Iterable[Result]) -> dict[str, list[Result]]:
+    """The runs of each condition of the knob experiment, by its name, such as "scene=0.5"."""
     groups: dict[str, list[Result]] = {}
     for run in runs:
         groups.setdefault(_name(run), []).append(run)
-    found = (summary(name, here) for name, here in groups.items())
+    return groups
+
+
+def summaries(runs: Iterable[Result]) -> list[Summary]:
+    """The conditions of the knob experiment that have a teacher, a plain student and SAT+TAT."""
+    found = (summary(name, here) for name, here in by_condition(runs).items())
     return [one for one in found if one.gain and np.isfinite(one.features["gap"])]
 
 

@@ -7,11 +7,11 @@ from itertools import product
 from pathlib import Path
 
 from .claims import CLAIMS, Claim, NotReached, Runs
-from .conditions import summaries
+from .conditions import by_condition, summaries, summary
 from .grid import TABLES
 from .hypotheses import HYPOTHESES, Hypothesis
 from .paper import COLUMNS, paper_column
-from .results import Estimate, Result, holm, p_value
+from .results import Estimate, Result, estimate, holm, p_value, values_of
 from .rows import TITLES
 from .tables import in_markdown, lines_of, markdown, signed
 
@@ -67,7 +67,22 @@ def hypotheses(runs: Runs) -> str:
     count = f"Conditions with a teacher, a plain student and SAT+TAT: {len(summaries(runs))}"
     about = f"{count}; seeds: {seeds or 'none'}."
     text = Path(__file__).with_name("hypotheses.md").read_text("utf-8")
-    return f"{text}\n{about}\n\n{in_markdown(rows)}"
+    return f"{text}\n{about}\n\n{in_markdown(rows)}\n{_conditions(runs)}"
+
+
+def _conditions(runs: Runs) -> str:
+    """One line per condition: accuracy, gains with intervals, what the teacher's attention says."""
+    known = ("from_blind", "specific", "from_equal", "spread", "on_actor", "in_action", "pixels")
+    head = ["condition", "teacher", "student", "SAT", "TAT", "SAT+TAT"]
+    rows = [head + [name.replace("_", " ") for name in known]]
+    for name, here in by_condition(runs).items():
+        found = [values_of(here, row).values() for row in ("teacher", "student")]
+        cells = [str(estimate(list(values))) if values else "" for values in found]
+        gains = [summary(name, here, row).gain for row in ("sat", "tat", "stat")]
+        cells += ["" if one is None else signed(one) for one in gains]
+        values = [summary(name, here).features[each] for each in known]
+        rows.append([name, *cells, *("" if v != v else f"{v:.3g}" for v in values)])
+    return in_markdown(rows)
 
 
 def _tested(one: Hypothesis, runs: Runs) -> Estimate | str:
