@@ -57,7 +57,7 @@ def test_a_wrong_size_is_explained(capsys):
     [
         (["train", "--lr-size", "0x0"], "lr-size is HEIGHTxWIDTH (12x16), each from 1, got '0x0'"),
         (["train", "--labelled", "0"], "labelled is a whole number from 1, got '0'"),
-        (["train", "--power", "3"], "power is 1 or 2, got '3'"),
+        (["train", "--power", "3"], "power is 1 or 2 or 4, got '3'"),
         (["train", "--rate", "fast"], "rate is a number above 0, got 'fast'"),
         (["tables", "--splits", "0"], "splits is a whole number from 1"),
         (["tables", "--workers", "0"], "workers is a whole number from 1"),
