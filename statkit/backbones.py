@@ -81,7 +81,7 @@ def weights_key(name: str, pretrained: bool | str | Path) -> bool | str:
     for the published weights, whose name holds the first digits of theirs."""
     file = _weights_file(name, pretrained)
     if file is None:
-        return pretrained
+        return pretrained if isinstance(pretrained, bool) else str(pretrained)
     digest = digest_of(file)
     published = MODELS[name].wants or getattr(MODELS[name].weights, "url", "")
     return True if digest and digest[:8] in published else digest or str(file)
