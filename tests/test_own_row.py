@@ -8,6 +8,7 @@ from statkit.experiments import Experiment
 from statkit.experiments.rows import THIRDS, Row
 from statkit.experiments.settings import DEMO
 from statkit.experiments.tables import lines_of, markdown
+from statkit.runtime.progress import HEADLESS
 from statkit.widgets import Slider
 from statkit.widgets.live import LiveTable, OwnRow
 from statkit.widgets.predict import Guess
@@ -66,6 +67,11 @@ def test_it_stops_after_the_epoch_and_goes_on_from_there(dataset, monkeypatch):
     monkeypatch.undo()
     row.run()
     assert "prec@1" in told[-1] and len(row.experiment.history("yours")) == 2
+    shown = []
+    monkeypatch.setenv(HEADLESS, "1")
+    monkeypatch.setattr(live, "display", lambda what, **_: shown.append(what))
+    row.show(train=True)  # a page without a kernel has the last state
+    assert "Yours: prec@1" in shown[-2]["text/html"] and "after epoch 2" in shown[-1].alt
 
 
 def test_a_failure_is_told_beside_the_button(dataset):

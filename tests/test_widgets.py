@@ -33,6 +33,7 @@ from statkit.widgets import Choice, Explorer, Shares, Slider, Toggle
 from statkit.widgets.controls import rescale
 from statkit.widgets.live import Stopped, TrainingPanel, train_and_watch
 from statkit.widgets.picture import render
+from statkit.widgets.record import STATES, states_to_record
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -57,6 +58,28 @@ def test_shares_always_sum_to_one():
         assert explorer.figure.shown["weights"].tolist() == list(box.value)
     explorer.check({"weights": shares})
     assert box.value == shares.value
+
+
+def test_a_recording_holds_each_controls_range_and_the_combinations_that_fit():
+    assert states_to_record([2, 2], [1, 0])[0] == (1, 0)
+    assert sorted(states_to_record([3, 4, 5], [0, 0, 0])) == list(np.ndindex(3, 4, 5))
+    states = states_to_record([13, 13, 4, 2], [6, 6, 3, 0])
+    assert len(set(states)) == len(states) <= STATES and states[0] == (6, 6, 3, 0)
+    assert {state[1] for state in states if state[0] == 6} == set(range(13))
+    assert (6, 6, 0, 1) in states and (0, 0, 3, 0) not in states
+    assert len(states_to_record([90, 13], [0, 0])) == 102
+
+
+def test_a_control_is_recorded_along_its_range():
+    assert Slider("N", 0, 9, 3).positions(3, 13) == list(range(10))
+    some = Slider("Blur", 0.0, 2.0, 0.25, 0.05).positions(0.33, 13)
+    assert len(some) <= 13 and some == sorted(some) and {0.0, 0.33, 2.0} <= set(some)
+    words = [("one", 1), ("two", 2), ("three", 3)]
+    assert Choice("Kind", words, 2).positions(2, 2) == [1, 2]
+    assert Choice("Kind", words, 2).description([1, 2])["words"] == ["one", "two"]
+    thirds = Shares(["a", "b", "c"], [1, 1, 1])
+    assert len(thirds.positions(thirds.value, 13)) == 28
+    assert thirds.positions((0.5, 0.3, 0.2), 13)[0] == (0.5, 0.3, 0.2)
 
 
 def test_what_a_browser_rounds_moves_nothing():

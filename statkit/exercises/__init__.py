@@ -20,8 +20,8 @@ class Verdict(NamedTuple):
     words: str
 
     def _repr_html_(self) -> str:
-        sign, colour = ("✓", "#00704f") if self.right else ("…", "#a04000")
-        return f'<p style="color:{colour}"><b>{sign}</b> {escape(self.words)}</p>'
+        sign, colour = ("✓", "#0a8a5f") if self.right else ("…", "#c05a00")  # on light and dark
+        return f'<p><b style="color:{colour}">{sign}</b> {escape(self.words)}</p>'
 
 
 def check(answer: Callable) -> Verdict:

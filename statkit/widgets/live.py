@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from html import escape
+from html import escape, unescape
 from threading import Event, Thread
 
 import ipywidgets
-from IPython.display import display
+from IPython.display import Image, display
 from matplotlib.figure import Figure
 from nbconvert.filters import markdown2html
 
@@ -162,6 +162,10 @@ class OwnRow:
         display(with_words(self.box, "A button that trains, live in Jupyter."), raw=True)
         if train:
             self.run()
+            if os.environ.get(HEADLESS):  # viewers without a kernel get the last state
+                picture = self.curves.children[-1]
+                display(with_words(self.words, unescape(self.words.value)), raw=True)
+                display(Image(picture.png, format="png", alt=picture.alt))
         return self
 
     def run(self) -> None:
@@ -199,7 +203,7 @@ class LiveTable(ipywidgets.HTML):
         self.refresh()
 
     def refresh(self) -> None:
-        self.value = markdown2html(self.text_of())
+        self.value = f'<div class="jp-RenderedHTMLCommon">{markdown2html(self.text_of())}</div>'
 
     def _repr_mimebundle_(self, **options) -> dict:
         return {**super()._repr_mimebundle_(**options), "text/html": self.value}
