@@ -17,7 +17,7 @@ from statkit.errors import StatkitError
 
 from .conditions import summaries
 from .knobs import knobs_of, runs_of
-from .results import Estimate, Result, estimate, gain, p_value, values_of
+from .results import Estimate, Result, differences, estimate, gain, p_value, values_of
 
 Runs = Sequence[Result]
 LEAST = 5  # conditions, for a test over conditions
@@ -46,11 +46,6 @@ class Hypothesis:
         return TESTS[self.test](self, runs)
 
 
-def _gains(runs: Runs, row: str) -> dict[tuple[int, int], float]:
-    ours, plain = values_of(runs, row), values_of(runs, "student")
-    return {key: ours[key] - plain[key] for key in ours.keys() & plain.keys()}
-
-
 def slope(points: Mapping[object, Sequence[tuple[float, float]]]) -> Estimate:
     """The slope of y over x with an intercept per group (seed), by least squares.
 
@@ -74,7 +69,7 @@ def _slope(one: Hypothesis, runs: Runs) -> Estimate:
     """The slope of a row's gain over a knob, times the expected sign."""
     scale, points = SCALES.get(one.knob, float), {}
     for value, here in runs_of(runs, one.knob).items():
-        for key, found in _gains(here, one.row).items():
+        for key, found in differences(here, one.row).items():
             points.setdefault(key, []).append((scale(value), one.sign * found))
     return slope(points)
 
@@ -125,7 +120,7 @@ def _product(one: Hypothesis, runs: Runs) -> Estimate:
 def _inner_best(one: Hypothesis, runs: Runs) -> Estimate:
     """The gain at the best inner value of the knob minus that at an end, seed by seed; of the two
     ends, the one with the smaller difference."""
-    here = {value: _gains(found, one.row) for value, found in runs_of(runs, one.knob).items()}
+    here = {value: differences(found, one.row) for value, found in runs_of(runs, one.knob).items()}
     values = [value for value in here if here[value]]
     if len(values) < 3:
         raise StatkitError(f"at least 3 values of {one.knob} are needed, {len(values)} are there")

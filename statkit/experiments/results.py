@@ -124,17 +124,24 @@ def values_of(
     return {(r.seed, r.split): getattr(r, what) for r in results if r.row == row}
 
 
+def differences(
+    results: Sequence[Result], row: str, baseline: str = "student", what: str = "prec1"
+) -> dict[tuple[int, int], float]:
+    """Paired differences ``row - baseline`` by (seed, split), of the runs that have both."""
+    ours, theirs = values_of(results, row, what), values_of(results, baseline, what)
+    return {key: ours[key] - theirs[key] for key in sorted(ours.keys() & theirs.keys())}
+
+
 def gain(results: Sequence[Result], row: str, baseline: str, what: str = "prec1") -> Estimate:
     """Mean paired difference ``row - baseline`` over the seeds and splits that have both.
 
     Raises:
         ValueError: no pair.
     """
-    ours, theirs = values_of(results, row, what), values_of(results, baseline, what)
-    pairs = sorted(ours.keys() & theirs.keys())
-    if not pairs:
+    found = differences(results, row, baseline, what)
+    if not found:
         raise StatkitError(f"no seed has both {row!r} and {baseline!r}")
-    return estimate([ours[pair] - theirs[pair] for pair in pairs])
+    return estimate(list(found.values()))
 
 
 def write_results(path: Path, results: Iterable[Result]) -> Path:

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from statkit.experiments.conditions import Summary
-from statkit.experiments.knobs import DEFAULTS, runs_of
-from statkit.experiments.results import Result, estimate, values_of
+from statkit.experiments.knobs import DEFAULTS, VALUES, runs_of
+from statkit.experiments.results import Result, differences, estimate, values_of
 from statkit.experiments.rows import TITLES
 from statkit.lowres import to_low_res
 from statkit.sampling import segment_indices
@@ -79,12 +79,12 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     is one seed. The places on the axis have equal distances.
 
     Args:
-        runs: of the knob experiment; conditions without runs are left out.
+        runs: of the knob experiment; values without runs are gaps.
         knob: a name of :data:`statkit.experiments.knobs.VALUES`.
         value: a value of the knob to mark.
     """
-    here = runs_of(runs, knob)
-    values, conditions = list(here), list(here.values())
+    here, values = runs_of(runs, knob), VALUES[knob]
+    conditions = [here.get(value, []) for value in values]
     figure = new_figure(HEIGHT, generated=True, headline=LABELS[knob])
     panels = [
         figure.add_axes(((0.55 + k * 3.0) / WIDTH, 0.62 / HEIGHT, 2.35 / WIDTH, 2.55 / HEIGHT))
@@ -95,7 +95,7 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
         columns = [list(values_of(runs, row).values()) for runs in conditions]
         arrays[row] = _line(panels[0], columns, TITLES[row], colour_of(row))
     for order, row in enumerate(("sat", "tat", "stat")):
-        columns = [_gains(runs, row) for runs in conditions]
+        columns = [list(differences(runs, row).values()) for runs in conditions]
         title = f"{TITLES[row]} - student"
         arrays[f"{row}_gain"] = _line(panels[1], columns, title, colour_of(row), order)
     for name, (title, colour, style) in MEASURES.items():
@@ -105,13 +105,12 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     panels[1].axhline(0, color=MUTED, lw=0.8)
     for axes, words in zip(panels, ("prec@1 (per cent)", "gain (points)", ""), strict=True):
         axes.set_xticks(range(len(values)), [f"{one:g}" for one in values], fontsize=8)
-        axes.set(xlim=(-0.5, max(1, len(values)) - 0.5))
+        axes.set(xlim=(-0.5, len(values) - 0.5))
         axes.set_ylabel(words, fontsize=8, labelpad=1)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
         if value in values:
             axes.axvspan(values.index(value) - 0.4, values.index(value) + 0.4, color=GROUND)
-        axes.set_title(" ", fontsize=4)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=7, loc="best")
     panels[0].set_ylim(0, 100)
@@ -119,15 +118,9 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     panels[2].set_title("the teacher's attention (test clips)", fontsize=8)
     default = f"default {DEFAULTS[knob]:g}"
     panels[1].set_xlabel(f"{knob} ({default})", fontsize=8)
-    said = "; ".join(
-        f"{one:g}: {gain:+.1f}" for one, gain in zip(values, arrays["stat_gain"], strict=True)
-    )
+    gains = ["not measured" if g != g else f"{g:+.1f}" for g in arrays["stat_gain"]]
+    said = "; ".join(f"{one:g}: {gain}" for one, gain in zip(values, gains, strict=True))
     return attach(figure, f"Gain of SAT+TAT in points by {knob} ({default}): {said}.", **arrays)
-
-
-def _gains(runs: Sequence[Result], row: str) -> list[float]:
-    ours, plain = values_of(runs, row), values_of(runs, "student")
-    return [ours[key] - plain[key] for key in sorted(ours.keys() & plain.keys())]
 
 
 def _line(axes, columns, title, colour, order: int = 1, style: str = "-") -> np.ndarray:
@@ -184,6 +177,7 @@ def draw_sets(
                 f" {one.name}", (place, gain), fontsize=7, color=INK if name == "real" else MUTED
             )
     axes.axhline(0, color=MUTED, lw=0.8)
+    axes.margins(x=0.1)
     axes.set_xlabel(AXES[across], fontsize=9)
     axes.set_ylabel("gain of SAT+TAT (points)", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
