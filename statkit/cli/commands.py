@@ -274,7 +274,7 @@ def _planned_clips(job):
 
     base, _, words = job.source.partition(":")
     name = f"{base}-v{VERSION}{'-' if words else ''}{words}"
-    if (cache_folder("data") / name / "truth.npz").is_file():
+    if not words or (cache_folder("data") / name / "truth.npz").is_file():
         return _opened(job.source)
     train, test = DEMO_SIZES[base]
     train = Knobs.read(words).changed().get("clips", train)
