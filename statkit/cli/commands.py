@@ -233,21 +233,20 @@ def _knobs(options, config) -> None:
 
     if options.data not in ("demo", "demo-small"):
         raise StatkitError(f"only generated clips have knobs, not {options.data}")
-    work = jobs(
-        conditions(options.knob or KNOBS, config, options.data), options.seeds, options.rows
-    )
+    knobs = options.knob or KNOBS
+    work = jobs(conditions(knobs, config, options.data), options.seeds, options.rows)
     if options.plan:
         return _plan(options, work, _planned_clips)
     results, total, file = [], sum(len(job) for job in work), options.out / "knobs.csv"
     with _executor(options) as executor:
-        for new in run_jobs(work, _clips_of_job, executor, **_how(options)):
+        for new in run_jobs(work, lambda job: _opened(job.source), executor, **_how(options)):
             results += new
             if is_main():
                 write_results(file, results)
             for result in new:
                 _say(f"knobs  {len(results)}/{total}  {_line(result)}")
     save_text(file.with_suffix(".md"), hypotheses(results))
-    for knob in [knob for knob in options.knob or KNOBS if knob in VALUES and is_main()]:
+    for knob in [knob for knob in knobs if knob in VALUES and is_main()]:
         figure, dataset = draw_knob(results, knob), _dataset(options)
         about = {"parameters": {"knob": knob, "runs": file.name}, "dataset": dataset}
         save_figure(figure, f"knob_{knob}", folder=file.parent, **about)
@@ -259,10 +258,6 @@ def _opened(source: str):
     from data_prep import open_dataset
 
     return open_dataset(source)
-
-
-def _clips_of_job(job):
-    return _opened(job.source)
 
 
 def _planned_clips(job):
