@@ -217,7 +217,7 @@ def test_the_errors_are_those_of_models_without_the_condition():
 def test_a_forecast_from_little_says_so():
     few = ForecastModel(world(LEAST - 1))
     found = few({"gap": 30, "specific": 0.3, "spread": 0.1})
-    assert found.words == CANNOT_SAY and found.gain is None and "needs" in found.reasons[0]
+    assert found.words == CANNOT_SAY and found.gain is None and "too few" in found.reasons[0]
     assert "statkit tables" in few.text() and ForecastModel([])({}).words == CANNOT_SAY
     unknown = summary("x", [run("teacher", 0, 70), run("student", 0, 50)])
     found = ForecastModel(world(24))(unknown.features)

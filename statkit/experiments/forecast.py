@@ -109,8 +109,7 @@ class ForecastModel:
         from scipy.special import stdtrit
 
         if not self.usable:
-            why = f"the model has {len(self.conditions)} measured conditions and needs {LEAST}"
-            return Forecast(None, CANNOT_SAY, (why,))
+            return Forecast(None, CANNOT_SAY, ("too few conditions are measured for a forecast",))
         x = predictors(features)
         if not np.isfinite(x).all():
             unknown = [n for n, v in zip(PREDICTORS[:3], x, strict=False) if not np.isfinite(v)]
@@ -133,8 +132,8 @@ class ForecastModel:
         """How good the model is, in sentences."""
         if not self.usable:
             return (
-                f"The model has {len(self.conditions)} measured conditions of generated clips and "
-                f"needs {LEAST}: `statkit tables --table knobs` measures more."
+                f"Measured conditions of generated clips: {len(self.conditions)}; the model needs "
+                f"{LEAST}. `statkit tables --table knobs` measures more."
             )
         left_out, simple = (np.abs(e).mean() for e in (self.errors, self.baseline))
         worse = " The model is no better than that guess." if left_out >= simple else ""
