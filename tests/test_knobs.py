@@ -11,6 +11,7 @@ from data_prep import DEMO_SIZES
 from data_prep.demo import DEFAULT as DEFAULT_KNOBS
 from data_prep.demo import KNOB_RANGES, Knobs
 from statkit.cli.commands import main
+from statkit.experiments import plan as planning
 from statkit.experiments.conditions import Summary, summaries, summary
 from statkit.experiments.forecast import (
     CANNOT_SAY,
@@ -29,6 +30,7 @@ from statkit.experiments.knobs import (
     conditions,
     jobs,
     knobs_of,
+    missing,
     runs_of,
 )
 from statkit.experiments.ledger import hypotheses
@@ -100,6 +102,8 @@ def test_the_knobs_of_a_run_are_read_from_it():
     runs += [run("stat", 0, 1, "-scene=1", backbone="resnet18")]
     assert list(runs_of(runs, "scene")) == [0, 0.5]
     assert list(runs_of(runs, "idle")) == [0, 0.535]
+    assert missing(runs, "scene", ["stat", "ut"]) == ["0 (ut)", "0.1", "0.25", "0.5 (ut)", "1"]
+    assert missing(runs, "idle", ["stat"]) == ["0.25", "0.7", "0.85"]
 
 
 def test_a_slope_within_seeds_by_hand():
@@ -247,6 +251,8 @@ def test_the_command_runs_conditions_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("STATKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(VALUES, "scene", (0, 1))
     monkeypatch.setitem(DEMO_SIZES, "demo-small", (48, 24))
+    for name in ("_seconds_per_clip", "_seconds_per_look"):  # the plan's clock has its own tests
+        monkeypatch.setattr(planning, name, lambda one, row: 1.0)
     small = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "12x16", "--device", "cpu"]
     words = ["tables", "--table", "knobs", "--data", "demo-small", "--knob", "scene", *small]
     words += ["--out", str(tmp_path)]

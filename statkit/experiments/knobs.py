@@ -127,10 +127,11 @@ def shipped_runs() -> list[Result]:
 
 
 def missing(runs: Iterable[Result], knob: str, rows: Sequence[str]) -> list[str]:
-    """What is not measured of a knob, one line per value that lacks a row: "0.5: sat, tat"."""
-    here = runs_of(runs, knob)
-    lacking = {
-        value: [row for row in rows if all(run.row != row for run in here.get(value, []))]
-        for value in VALUES[knob]
-    }
-    return [f"{value:g}: {', '.join(names)}" for value, names in lacking.items() if names]
+    """What is not measured of a knob: a value alone if nothing is, otherwise a value and the rows
+    that it lacks, such as "0.5 (sat, tat)"."""
+    here, found = runs_of(runs, knob), []
+    for value in VALUES[knob]:
+        lacking = [row for row in rows if all(run.row != row for run in here.get(value, []))]
+        some = f" ({', '.join(lacking)})" if len(lacking) < len(rows) else ""
+        found += [f"{value:g}{some}"] if lacking else []
+    return found
