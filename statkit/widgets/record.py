@@ -21,7 +21,7 @@ from .picture import render
 RECORD = "STATKIT_RECORD"  # the runner of notebooks sets it to the folder of the pictures
 POSITIONS = 13  # of a control, at most
 STATES = 64  # of an explorer, besides those in which one control alone has moved
-QUALITY = 80  # of WebP
+QUALITY = 72  # of WebP; the book of all lessons must stay small
 
 
 def recording(draw: Callable[..., Figure], controls: dict[str, Control], now: dict) -> dict | None:
@@ -69,10 +69,10 @@ def states_to_record(counts: Sequence[int], start: Sequence[int]) -> list[tuple[
     return list(found)
 
 
-def keep(png: bytes) -> str:
+def keep(png: bytes, quality: int = QUALITY) -> str:
     """Keep a picture in the recording's folder, once however often it is shown; its file name."""
     path = Path(os.environ[RECORD]) / f"{sha256(png).hexdigest()[:16]}.webp"
     if not path.is_file():
         image = Image.open(BytesIO(png))
-        write_atomically(path, lambda file: image.save(file, "WEBP", quality=QUALITY))
+        write_atomically(path, lambda file: image.save(file, "WEBP", quality=quality))
     return path.name

@@ -79,7 +79,7 @@ class ClipScatter(anywidget.AnyWidget):
             for value, some in maps.items()
         }
         states = [
-            {"file": keep(as_png(self.show(point))), "alt": self.tell(point)}
+            {"file": keep(as_png(self.show(point)), quality=50), "alt": self.tell(point)}
             for point in range(len(self.labels))
         ]
         about = {"titles": self.titles, "colours": self.colours, "labels": self.labels}
