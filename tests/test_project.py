@@ -205,6 +205,21 @@ def test_a_figure_with_controls_is_saved_as_its_controls_stand(path):
     assert not {ast.unparse(call.args[0]) for call in shown} & set(called)
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_no_cell_leaves_a_bare_figure(path):
+    """A kernel shows only the name of a figure that pyplot did not make; ``render`` shows it."""
+    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    trees = [ast.parse("".join(cell["source"])) for cell in cells]
+    drawn = {
+        ast.unparse(node.targets[0])
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("draw_")
+    }
+    shown = [ast.unparse(tree.body[-1]) for tree in trees if tree.body]
+    assert not [line for line in shown if line in drawn or line.startswith("draw_")]
+
+
 def test_every_notebook_has_the_same_guard_of_three_lines():
     guards = {"".join(json.loads(path.read_text())["cells"][1]["source"]) for path in NOTEBOOKS}
     assert len(NOTEBOOKS) >= 10 and len(guards) == 1

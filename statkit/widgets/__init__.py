@@ -2,5 +2,6 @@
 
 from .controls import Choice, Shares, Slider, Toggle
 from .explorer import Explorer, explore
+from .picture import render
 
-__all__ = ["Choice", "Explorer", "Shares", "Slider", "Toggle", "explore"]
+__all__ = ["Choice", "Explorer", "Shares", "Slider", "Toggle", "explore", "render"]

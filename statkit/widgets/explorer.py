@@ -23,7 +23,6 @@ from statkit.runtime.progress import HEADLESS
 
 from .controls import GRID, Control
 from .picture import Picture
-from .picture import render as render  # lessons take it from here
 from .record import recording
 
 PAUSE = 0.005  # seconds in which values that are already on their way overtake a drawing
