@@ -319,15 +319,17 @@ def test_notebooks_show_one_line_for_the_users_faults_and_a_traceback_for_ours(t
 
 
 def test_a_parameter_is_checked_before_any_notebook_runs(tmp_path, capsys):
-    wrong = {
-        "seeds": ("a", "whole numbers"),
-        "block": ("5", "from 1 to 4"),
-        "perplexity": ("500", "5 or 15 or 30 or 50"),
-        "weights": ("[1, -1, 2]", "each from 0"),
-        "overrides": ("power=9", "power is 1 or 2"),
-        "dataset": ("no/clips", f"{Path('no/clips').absolute()} is not there"),
-    }
-    for name, (value, words) in wrong.items():
+    wrong = [
+        ("seeds", "a", "whole numbers"),
+        ("block", "5", "from 1 to 4"),
+        ("perplexity", "500", "5 or 15 or 30 or 50"),
+        ("weights", "[1, -1, 2]", "each from 0"),
+        ("overrides", "power=9", "power is 1 or 2"),
+        ("device", "gpu", "device is auto, cpu"),
+        ("dataset", "", "got an empty text"),
+        ("dataset", "no/clips", f"{Path('no/clips').absolute()} is not there"),
+    ]
+    for name, value, words in wrong:
         assert main(["figures", "--out", str(tmp_path / "out"), "-p", name, value]) == 1
         said = capsys.readouterr().err.strip()
         assert words in said and len(said.splitlines()) == 1

@@ -11,7 +11,7 @@ from statkit.experiments.grid import SIZES
 from statkit.experiments.knobs import VALUES
 from statkit.experiments.settings import DEMO, change
 from statkit.runtime.device import pick_device
-from statkit.runtime.parameters import PATH, SEEDS, SHARES, Parameter
+from statkit.runtime.parameters import PATH, SEEDS, SHARES, Parameter, ParameterError
 from statkit.schedules import SCHEDULES
 
 MOST_SEED = 2**32 - 1
@@ -95,6 +95,7 @@ def checked(name: str, kind: str, value: Any) -> Any:
 
     Raises:
         ParameterError: wrong kind, or out of range; the message names kind and range.
+        StatkitError: a device that is not here.
     """
     parameter = declaration(name, kind)
     as_text = parameter.kind in (str, PATH, SEEDS) and type(value) is int
@@ -103,6 +104,10 @@ def checked(name: str, kind: str, value: Any) -> Any:
     parameter.check(name, value)
     if name == "overrides":
         change(DEMO, value.split())
+    if name == "device":
+        pick_device(value)
+    if name == "dataset" and not value:
+        raise ParameterError("dataset is demo, demo-small or a folder of clips, got an empty text")
     return value
 
 
@@ -125,4 +130,3 @@ def check_parameters(namespace: MutableMapping[str, Any], **choices: Sequence) -
             namespace[name] = checked(name, kind, namespace[name])
     for name, values in choices.items():
         Parameter(str, "", tuple(values)).check(name, namespace[name])
-    pick_device(namespace.get("device", "auto"))
