@@ -349,7 +349,7 @@ def choose(lesson, control, videos):
 MOVED = {  # papermill's values of controls, none of them a default
     **{"clip": 1, "frame": 2, "height": 9, "blur": 0.5, "noise": 7.0, "share": 0.8, "p": 2},
     **{"block": 2, "overlay": 0.3, "segments": 5, "shift": 3, "shuffle": 4, "epoch": 1},
-    **{"network": "student", "order": "backwards", "learner": "plain", "schedule": "increasing"},
+    **{"network": "student", "learner": "plain", "schedule": "increasing"},
     **{"weights": [0.5, 0.25, 0.25], "perplexity": 15, "action": "Walk"},
 }
 

@@ -186,11 +186,13 @@ def test_with_an_empty_cache_what_ships_is_shown_and_nothing_is_trained(tmp_path
     fingerprints = {entry["data_fingerprint"] for entry in manifest().values()}
     assert {dataset.fingerprint} == fingerprints
     kit = Experiment(dataset, DEMO, device="cpu", progress=False)
-    for entry in manifest().values():
-        if entry["lr_size"] == [12, 16]:
-            assert kit.result(entry["row"]).prec1 == entry["result"]["prec1"]
-            assert kit.history(entry["row"]) == entry["history"]
-            assert kit.predict(entry["row"], kit.split.test[7]).answer in dataset.classes
+    rows = {row for name, entry in manifest().items() if name == kit.run_name(row := entry["row"])}
+    assert rows >= {"teacher", "student", "sat", "tat", "stat", "stat_rc", "ut"}
+    for row in rows:
+        entry = manifest()[kit.run_name(row)]
+        assert kit.result(row).prec1 == entry["result"]["prec1"]
+        assert kit.history(row) == entry["history"]
+        assert kit.predict(row, kit.split.test[7]).answer in dataset.classes
     assert len(drawn(dataset)) == 2 and not list(tmp_path.rglob("weights.pt"))
     with pytest.raises(AssertionError, match="is trained"):
         Experiment(dataset, DEMO, device="cpu", progress=False, fresh=True).network("student")
