@@ -11,7 +11,8 @@ from statkit.data.clips import DatasetError, VideoDataset
 from statkit.runtime.cache import cache_folder, read_cached
 from statkit.runtime.parameters import pasted_path
 
-from .demo import VERSION, Knobs, card_of, make_demo
+from .demo import VERSION, card_of, make_demo
+from .film import Knobs
 from .folder import index_folder
 from .on_demand import open_on_demand
 from .prepared import is_prepared, open_prepared
@@ -27,7 +28,7 @@ def open_dataset(
     Args:
         source: "demo" (generated clips, each drawn when it is first used), "demo-small" (fewer
             clips, for a quick test), either with knobs after a colon, such as
-            "demo:scene=0.5,actor=0.7" (:class:`data_prep.demo.Knobs`), a prepared folder (see
+            "demo:scene=0.5,actor=0.7" (:class:`data_prep.film.Knobs`), a prepared folder (see
             :mod:`data_prep.prepare`), or a folder or an archive of clips in any layout that
             :mod:`data_prep.discover` names.
         lists: folder or archive of UCF101's or HMDB51's split lists, if the lists are not in
@@ -36,22 +37,29 @@ def open_dataset(
     Raises:
         statkit.data.stored.DatasetError: the source is not a usable data set.
     """
-    name, _, words = str(source).partition(":")
-    if name not in DEMO_SIZES:
+    if str(source).partition(":")[0] not in DEMO_SIZES:
         if not str(source).strip():
             raise DatasetError("no data set is named: name demo, demo-small, or a folder of clips")
         source = pasted_path(source)
         if is_prepared(source):
             return open_prepared(source, progress=progress)
         return index_folder(source, lists=lists, progress=progress)
+    folder, card = generated_set(str(source))
+    read_cached(folder, _check_demo)
+    opened = open_on_demand(folder, card)
+    if opened is not None:
+        return opened
+    about = {"train": card["train"], "test": card["test"], "knobs": Knobs(**card.get("knobs", {}))}
+    return index_folder(make_demo(folder, **about), progress=progress)
+
+
+def generated_set(source: str) -> tuple[Path, dict]:
+    """The folder and the card (:func:`data_prep.demo.card_of`) of generated clips, by name."""
+    name, _, words = source.partition(":")
     (train, test), knobs = DEMO_SIZES[name], Knobs.read(words)
     changed = "".join(f"-{knob}={value:g}" for knob, value in knobs.changed().items())
     folder = cache_folder("data") / f"{name}-v{VERSION}{changed}"
-    read_cached(folder, _check_demo)
-    opened = open_on_demand(folder, card_of(train, test, knobs=knobs))
-    if opened is not None:
-        return opened
-    return index_folder(make_demo(folder, train=train, test=test, knobs=knobs), progress=progress)
+    return folder, card_of(train, test, knobs=knobs)
 
 
 def _check_demo(folder: Path) -> None:

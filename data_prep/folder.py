@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from statkit.data.clips import DatasetError, Truth, VideoDataset
-from statkit.data.frames import FrameSettings, both_sides
+from statkit.data.frames import FrameSettings, too_small
 from statkit.runtime.cache import cache_folder, fingerprint, locked, write_atomically
 from statkit.runtime.contents import Contents, file_state
 from statkit.runtime.progress import progress_bar
-from statkit.video import READING, VideoError
+from statkit.video import READING
 
 from .discover import Discovery, Found, as_split, discover
 from .readers import read_all
@@ -21,7 +21,6 @@ from .report import DAMAGED, LEFT_OUT, OK, Told, in_full, outcome, plain, three_
 from .store import final_rows
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-SMALL = 64  # pixels; frames of fewer rows or columns may be too small for the LR camera
 PASSING = ("reading hangs", "reading it ")  # a crash or low memory may not happen again
 # Published results and their networks are stored under earlier fingerprints of their data sets:
 # fingerprint of content -> earlier fingerprint of names and sizes.
@@ -112,17 +111,9 @@ def _probe(
         contents.save()
     for name in names:
         fact = fresh[name] if name in fresh else contents.facts[keys[name]]
-        facts[name] = _too_small(*fact[1:3]) or fact if isinstance(fact, list) else fact
+        small = isinstance(fact, list) and too_small(*fact[1:3], FrameSettings())
+        facts[name] = small or fact
     return facts, digests
-
-
-def _too_small(height: int, width: int) -> str | None:
-    """The reason why frames of this size cannot be degraded; None if they can."""
-    try:
-        if min(height, width) < SMALL:
-            both_sides(np.zeros((1, height, width, 3), np.uint8), FrameSettings(), "")
-    except VideoError as error:
-        return str(error).removeprefix(": ")
 
 
 def _lines(found: Discovery, facts: dict, digests: dict[str, str]) -> list[dict]:

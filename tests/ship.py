@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from data_prep import open_dataset
-from data_prep.demo import Clip, film
+from data_prep.film import Clip, film
 from statkit.cli.commands import main as statkit
 from statkit.data.flow import flow_frames
 from statkit.experiments import Experiment

@@ -409,6 +409,15 @@ def test_a_notebook_runs_and_every_control_draws(path, lab, open_lesson, rng):
     assert lesson.complaints() == []
 
 
+FOUR_CONTROLS = """
+explorer = explore(
+    draw,
+    number=Slider("Number, pixels", 0, 100, 50),
+    kind=Choice("Kind", ["a", "b"], "a"),
+    on=Toggle("On", True),
+    weights=Shares(["W_CE", "W_SAT", "W_TAT"], [1, 1, 1]),
+)
+"""
 CELLS = [
     """
 import time
@@ -424,15 +433,7 @@ def draw(number, kind, on, weights):
     return attach(figure, f"number {number}")
 slow = 0
 """,
-    """
-explorer = explore(
-    draw,
-    number=Slider("Number, pixels", 0, 100, 50),
-    kind=Choice("Kind", ["a", "b"], "a"),
-    on=Toggle("On", True),
-    weights=Shares(["W_CE", "W_SAT", "W_TAT"], [1, 1, 1]),
-)
-""",
+    FOUR_CONTROLS,
 ]
 
 
@@ -692,15 +693,7 @@ def test_without_a_camera_the_reader_is_told_why(flags, host, words, launch, lab
 
 TALL = [
     CELLS[0].replace("figsize=(5, 2)", "figsize=(9, 12)"),
-    """
-explorer = explore(
-    draw,
-    number=Slider("Number, pixels", 0, 100, 50),
-    kind=Choice("Kind", ["a long one", "another one", "a third one"], "another one"),
-    on=Toggle("On", True),
-    weights=Shares(["W_CE", "W_SAT", "W_TAT"], [1, 1, 1]),
-)
-""",
+    FOUR_CONTROLS.replace('["a", "b"], "a"', '["a long one", "another", "a third one"], "another"'),
 ]
 
 
@@ -728,15 +721,7 @@ def draw(number, kind, on, weights):
     weights = " ".join(f"{weight:.2f}" for weight in weights)
     return attach(figure, f"{number}, {kind}, {on}, {weights}")
 """,
-    """
-explorer = explore(
-    draw,
-    number=Slider("Number, pixels", 0, 100, 50),
-    kind=Choice("Kind", ["a", "b"], "a"),
-    on=Toggle("On", True),
-    weights=Shares(["W_CE", "W_SAT", "W_TAT"], [1, 1, 1]),
-)
-""",
+    FOUR_CONTROLS,
     """
 maps = {kind: [np.eye(3)[:, :2] * scale] for kind, scale in (("a", 1), ("b", -1))}
 clip = lambda point: np.full((4, 6, 3), 90 * point, np.uint8)

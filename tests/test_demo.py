@@ -10,7 +10,8 @@ from sklearn.linear_model import RidgeClassifier
 
 import data_prep
 from data_prep.actor import ACTIONS, TABLE
-from data_prep.demo import Clip, Knobs, _parts, film, make_demo
+from data_prep.demo import _parts, make_demo
+from data_prep.film import Clip, Knobs, film
 from statkit.lowres import to_low_res
 from statkit.video import probe, read_frames
 

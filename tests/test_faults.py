@@ -154,9 +154,13 @@ def test_plain_checkpoints_are_taken(weights, form):
     assert torch.equal(built.stem[0].weight, wanted["conv1.weight"])
 
 
-def test_weights_that_were_replaced_in_place_give_another_run(weights, tmp_path, monkeypatch):
-    def name(pretrained):
-        return run_name("student", ROWS, replace(QUICK, pretrained=pretrained), 0, clips="abc")
+@pytest.mark.parametrize("field", ["pretrained", "student_pretrained"])
+@pytest.mark.parametrize("row", ["student", "stat"])
+def test_weights_that_were_replaced_in_place_give_another_run(
+    weights, tmp_path, monkeypatch, row, field
+):
+    def name(start):
+        return run_name(row, ROWS, replace(QUICK, **{field: start}), 0, clips="abc")
 
     file = tmp_path / "w.pt"
     shutil.copy(weights / "good.pt", file)

@@ -9,7 +9,8 @@ import pytest
 
 import data_prep
 from data_prep import demo, on_demand, open_dataset
-from data_prep.demo import Clip, card_of
+from data_prep.demo import card_of
+from data_prep.film import Clip, Knobs
 from data_prep.on_demand import open_on_demand
 from statkit.data.frames import FrameSettings
 from statkit.data.stored import store_frames
@@ -160,7 +161,7 @@ def test_an_encoder_that_writes_other_files_draws_the_set_as_a_whole(
 def test_sets_without_an_index_are_not_drawn_on_demand(tmp_path):
     for card in (card_of(48, 24, seed=1), card_of(48, 24, size=(48, 64)), card_of(1536, 720)):
         assert open_on_demand(tmp_path / "set", card) is None
-    assert open_on_demand(tmp_path / "set", card_of(48, 24, knobs=demo.Knobs(scene=1))) is None
+    assert open_on_demand(tmp_path / "set", card_of(48, 24, knobs=Knobs(scene=1))) is None
     assert not (tmp_path / "set").exists()
 
 

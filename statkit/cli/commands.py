@@ -262,18 +262,14 @@ def _opened(source: str):
 
 def _planned_clips(job):
     """The clips of a job if they are here; otherwise a placeholder, so that a plan draws none."""
-    from data_prep import DEMO_SIZES
-    from data_prep.demo import VERSION, Knobs
+    from data_prep import generated_set
     from statkit.experiments.plan import imagined_dataset
-    from statkit.runtime.cache import cache_folder
 
-    base, _, words = job.source.partition(":")
-    name = f"{base}-v{VERSION}{'-' if words else ''}{words}"
-    if not words or (cache_folder("data") / name / "truth.npz").is_file():
+    folder, card = generated_set(job.source)
+    if "knobs" not in card or (folder / "truth.npz").is_file():
         return _opened(job.source)
-    train, test = DEMO_SIZES[base]
-    train = Knobs.read(words).changed().get("clips", train)
-    return imagined_dataset(train, 12, test=test, name=name)
+    classes = len(card["actions"])
+    return imagined_dataset(card["train"], classes, test=card["test"], name=folder.name)
 
 
 def _table_figure(table, results, rows, dataset, file: Path) -> None:

@@ -105,6 +105,18 @@ def reduced(picture: np.ndarray, settings: FrameSettings) -> np.ndarray:
     return resize(cropped[None], size)[0]
 
 
+def too_small(height: int, width: int, settings: FrameSettings) -> str:
+    """The reason why frames of this size cannot be degraded; empty if they can."""
+    cropped = centre_crop(np.empty((1, height, width, 0)), settings.lr_size).shape[1:3]
+    if all(have >= size for have, size in zip(cropped, settings.lr_size, strict=True)):
+        return ""
+    wanted = "x".join(map(str, settings.lr_size))
+    return (
+        f"cannot degrade to {wanted}: its {height}x{width} pixels are fewer than the student's "
+        "camera has"
+    )
+
+
 def both_sides(
     frames: np.ndarray, settings: FrameSettings, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -121,14 +133,9 @@ def both_sides(
     Raises:
         VideoError: the frames are smaller than the LR size.
     """
-    cropped = centre_crop(frames, settings.lr_size)
-    if any(have < size for have, size in zip(cropped.shape[1:], settings.lr_size, strict=False)):
-        (height, width), wanted = frames.shape[1:3], "x".join(map(str, settings.lr_size))
-        raise VideoError(
-            f"{name}: cannot degrade to {wanted}: its {height}x{width} pixels are fewer than the "
-            "student's camera has"
-        )
-    hr = resize(cropped, settings.hr_size)
+    if reason := too_small(*frames.shape[1:3], settings):
+        raise VideoError(f"{name}: {reason}")
+    hr = resize(centre_crop(frames, settings.lr_size), settings.hr_size)
     seed = zlib.crc32(f"{settings.seed}/{name}".encode(errors="surrogateescape"))
     lr = to_low_res(frames, settings.lr_size, blur=settings.blur, noise=settings.noise, seed=seed)
     return np.ascontiguousarray(hr), np.ascontiguousarray(lr)  # a crop alone is a view

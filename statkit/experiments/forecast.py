@@ -63,15 +63,14 @@ class ForecastModel:
     """Ridge regression of the gain on the standardised predictors, with a free intercept.
 
     With Z the predictors, less their means and divided by their spreads, the coefficients are
-    ``(Z'Z + penalty I)^-1 Z'(gain - mean gain)``. The leverage of a point z is
-    ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. A condition that is left out has the error
-    ``residual / (1 - h)``; the penalty with the smallest root mean square e of these errors is
-    taken. The prediction interval is ``+- t(n - 2) e sqrt(1 + h)``: it widens for sets that
-    are unlike all conditions.
+    ``(Z'Z + penalty I)^-1 Z'(gain - mean gain)``. Each condition is left out once; the penalty with
+    the smallest root mean square e of the errors is taken (scikit-learn's RidgeCV). The leverage of
+    a point z is ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. The prediction interval is
+    ``+- t(n - 2) e sqrt(1 + h)``: it widens for sets that are unlike all conditions.
 
     Attributes:
         conditions: the fitted ones: those with all predictors and a measured gain.
-        errors: float64 ``[n]``, of each condition when it is left out (leave one condition out).
+        errors: float64 ``[n]``, the absolute error of each condition when it is left out.
         baseline: the same errors for the forecast "the mean gain of the other conditions".
     """
 
@@ -82,21 +81,18 @@ class ForecastModel:
         self.errors, self.baseline = np.zeros(0), np.zeros(0)
         if not self.usable:
             return
+        from sklearn.linear_model import RidgeCV
+
         x = np.stack([predictors(one.features) for one in self.conditions])
         y = np.array([one.gain.mean for one in self.conditions if one.gain])
         n = len(y)
         self._low, self._high = x.min(0), x.max(0)
         self._mean, self._spread = x.mean(0), x.std(0) + 1e-9
-        self._intercept = y.mean()
-        z, best = (x - self._mean) / self._spread, np.inf
-        for penalty in PENALTIES:
-            inverse = np.linalg.inv(z.T @ z + penalty * np.eye(z.shape[1]))
-            weights = inverse @ z.T @ (y - y.mean())
-            leverage = 1 / n + np.einsum("ij,jk,ik->i", z, inverse, z)
-            errors = (y - y.mean() - z @ weights) / (1 - leverage)
-            if (errors**2).mean() < best:
-                best, self.penalty = (errors**2).mean(), penalty
-                self._inverse, self._weights, self.errors = inverse, weights, errors
+        z = (x - self._mean) / self._spread
+        self._ridge = RidgeCV(PENALTIES, store_cv_results=True).fit(z, y)
+        self.penalty = float(self._ridge.alpha_)
+        self.errors = np.sqrt(self._ridge.cv_results_[:, PENALTIES.index(self.penalty)])
+        self._inverse = np.linalg.inv(z.T @ z + self.penalty * np.eye(z.shape[1]))
         self.baseline = (y - y.mean()) * n / (n - 1)
 
     @property
@@ -118,7 +114,7 @@ class ForecastModel:
         leverage = 1 / n + z @ self._inverse @ z
         error = float(np.sqrt((self.errors**2).mean() * (1 + leverage)))
         gain = Estimate(
-            float(self._intercept + z @ self._weights), float(stdtrit(n - 2, 0.975)) * error, n
+            float(self._ridge.predict(z[None])[0]), float(stdtrit(n - 2, 0.975)) * error, n
         )
         outside = [
             f"{name} = {value:.3g} lies outside the fitted range ({low:.3g} to {high:.3g})"

@@ -98,12 +98,10 @@ def _pretrained_gain(one: Hypothesis, runs: Runs) -> Estimate:
 
 def left_out_errors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Absolute error ``[N]`` of a straight line for each point, fitted to all the others."""
-    errors = []
-    for place in range(len(x)):
-        others = np.arange(len(x)) != place
-        line = np.polyfit(x[others], y[others], 1)
-        errors.append(abs(np.polyval(line, x[place]) - y[place]))
-    return np.array(errors)
+    from sklearn.linear_model import LinearRegression
+    from sklearn.model_selection import LeaveOneOut, cross_val_predict
+
+    return np.abs(cross_val_predict(LinearRegression(), x[:, None], y, cv=LeaveOneOut()) - y)
 
 
 def _product(one: Hypothesis, runs: Runs) -> Estimate:

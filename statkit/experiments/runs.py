@@ -106,11 +106,11 @@ def run_name(
         clips, unlabelled: fingerprints of the data sets.
     """
     made, first, chain = asdict(config), rows[name], rows[name].chain(rows)
-    made["pretrained"] = weights_key(config.backbone, config.pretrained)
     made.pop("staged")  # the rows' ``start`` holds it
     # The teacher's start counts for its own runs and for transfer.
+    teacher = made["pretrained"] = weights_key(config.backbone, config.pretrained)
     if made.pop("student_pretrained") is not None and first.input != "hr":
-        made["pretrained"] = config.student_pretrained
+        made["pretrained"] = weights_key(config.backbone, config.student_pretrained)
     made["frames"] = config.frames.hr_side() if first.input == "hr" else config.frames.as_dict()
     # The number of labelled clips changes nothing for these rows.
     if all(row.input == "hr" or not row.labelled for row in chain):
@@ -128,8 +128,8 @@ def run_name(
     made_of = [clips, made, how, seed]
     if unlabelled is not None and not all(step["weights"][0] for step in how):
         made_of.append(unlabelled)
-    if transfer and made["pretrained"] != config.pretrained:
-        made_of.append({"teacher pretrained": config.pretrained})
+    if transfer and made["pretrained"] != teacher:
+        made_of.append({"teacher pretrained": teacher})
     if config.student_pretrained is not None and not pretrained_of(first, config):
         made_of.append("from scratch")
     if live_teacher and transfer:

@@ -31,13 +31,7 @@ from .save import NOTEBOOK
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MOST_WORKERS = 4  # each holds a kernel with its clips and networks, about 1.5 GB
-LONGEST = (
-    "08",
-    "11",
-    "10",
-    "00",
-    "06",
-)  # these lessons start first, so that none is left at the end
+LONGEST = ("08", "00", "11", "06", "10")  # they start first, so that none is left at the end
 SHORT = 40  # longest path, in characters, of a folder for a kernel's socket
 DEMO_SETS = ("demo", "demo-small")  # data sets with names; all others are paths
 TIMEOUT = 3600  # seconds per cell

@@ -8,11 +8,12 @@ from matplotlib.figure import Figure
 
 from statkit.experiments.conditions import Summary
 from statkit.experiments.knobs import DEFAULTS, VALUES, runs_of
-from statkit.experiments.results import Result, differences, estimate, values_of
+from statkit.experiments.results import Result, differences, values_of
 from statkit.experiments.rows import TITLES
 from statkit.lowres import to_low_res
 from statkit.sampling import segment_indices
 
+from .resolutions import draw_means
 from .style import (
     GROUND,
     INK,
@@ -91,17 +92,21 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
         for k in range(3)
     ]
     arrays: dict[str, np.ndarray] = {"values": np.array(values, float)}
+    places = np.arange(len(values))
     for row in ("teacher", "student", "stat"):
         columns = [list(values_of(runs, row).values()) for runs in conditions]
-        arrays[row] = _line(panels[0], columns, TITLES[row], colour_of(row))
+        about = {"title": TITLES[row], "colour": colour_of(row)}
+        arrays[row] = draw_means(panels[0], places, columns, **about)
     for order, row in enumerate(("sat", "tat", "stat")):
         columns = [list(differences(runs, row).values()) for runs in conditions]
-        title = f"{TITLES[row]} - student"
-        arrays[f"{row}_gain"] = _line(panels[1], columns, title, colour_of(row), order)
+        about = {"title": f"{TITLES[row]} - student", "colour": colour_of(row)}
+        beside = places + 0.09 * (order - 1)
+        arrays[f"{row}_gain"] = draw_means(panels[1], beside, columns, **about)
     for name, (title, colour, style) in MEASURES.items():
         found = [values_of(runs, "teacher", name).values() for runs in conditions]
         columns = [[one for one in column if one is not None] for column in found]
-        arrays[name] = _line(panels[2], columns, title, colour, style=style)
+        about = {"title": title, "colour": colour, "line": style}
+        arrays[name] = draw_means(panels[2], places, columns, **about)
     panels[1].axhline(0, color=MUTED, lw=0.8)
     for axes, words in zip(panels, ("prec@1 (per cent)", "gain (points)", ""), strict=True):
         axes.set_xticks(range(len(values)), [f"{one:g}" for one in values], fontsize=8)
@@ -121,21 +126,6 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     gains = ["not measured" if g != g else f"{g:+.1f}" for g in arrays["stat_gain"]]
     said = "; ".join(f"{one:g}: {gain}" for one, gain in zip(values, gains, strict=True))
     return attach(figure, f"Gain of SAT+TAT in points by {knob} ({default}): {said}.", **arrays)
-
-
-def _line(axes, columns, title, colour, order: int = 1, style: str = "-") -> np.ndarray:
-    """Means (NaN where nothing was measured), intervals and single runs."""
-    found = [estimate(column) if column else None for column in columns]
-    means = np.array([np.nan if one is None else one.mean for one in found])
-    bars = [one.half_width if one and one.runs > 1 else np.nan for one in found]
-    at = np.arange(len(columns)) + 0.09 * (order - 1)
-    if np.isfinite(means).any():
-        axes.errorbar(
-            at, means, yerr=bars, color=colour, ls=style, marker="o", ms=4, capsize=2, label=title
-        )
-    for place, column in zip(at, columns, strict=True):
-        axes.plot([place] * len(column), column, ".", color=colour, ms=4, alpha=0.5)
-    return means
 
 
 AXES = {

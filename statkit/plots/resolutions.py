@@ -75,12 +75,34 @@ def _draw_row(
 ) -> np.ndarray:
     places = sorted({place_of(run) for run in runs})
     values = [[getattr(r, measure) for r in runs if place_of(r) == place] for place in places]
-    found = [estimate(column) for column in values]
-    means = np.array([one.mean for one in found])
-    spread = np.array([one.half_width if one.runs > 1 else 0 for one in found])
-    colour, at = colour_of(runs[0].row), np.array(places) * shift
-    axes.errorbar(at, means, yerr=spread, color=colour, marker="o", ms=5, capsize=3, label=title)
-    for place, column in zip(at, values, strict=True):
+    at, colour = np.array(places) * shift, colour_of(runs[0].row)
+    return draw_means(axes, at, values, title=title, colour=colour)
+
+
+def draw_means(
+    axes: Axes,
+    places: np.ndarray,
+    columns: Sequence[Sequence[float]],
+    *,
+    title: str,
+    colour: str,
+    line: str = "-",
+) -> np.ndarray:
+    """A line through the means, with the 95 % interval of several runs and a dot a run.
+
+    Args:
+        columns: the runs at each place; empty where nothing was measured.
+
+    Returns:
+        The means; NaN where nothing was measured.
+    """
+    found = [estimate(column) if column else None for column in columns]
+    means = np.array([np.nan if one is None else one.mean for one in found])
+    bars = [one.half_width if one and one.runs > 1 else np.nan for one in found]
+    if np.isfinite(means).any():
+        about = {"color": colour, "ls": line, "marker": "o", "ms": 5, "capsize": 3}
+        axes.errorbar(places, means, yerr=bars, label=title, **about)
+    for place, column in zip(places, columns, strict=True):
         axes.plot([place] * len(column), column, ".", color=colour, ms=4, alpha=0.5)
     return means
 

@@ -148,9 +148,9 @@ def check_fields(values: object) -> None:
 
 
 def pasted_path(text: str | Path) -> Path:
-    """The file or folder that a typed or pasted text means: the path alone or between quotes, a ``file://``
-    address, a path with ``~`` or a variable (``$HOME``), or with spaces as a terminal writes them.
-    The result is the first that exists, so a file with exactly this name has priority."""
+    """The file or folder that a typed or pasted text means: the path alone or between quotes, a
+    ``file://`` address, a path with ``~`` or a variable (``$HOME``), or with spaces as a terminal
+    writes them. The first that exists is taken, so a file with exactly this name has priority."""
     spellings = [str(text).strip()]
     text = spellings[0]
     while len(text) > 1 and text[0] + text[-1] in QUOTES:
