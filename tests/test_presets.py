@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from statkit.backbones import MODELS
-from statkit.cli.commands import _parser, _setting, main
+from statkit.cli.chosen import chosen_config
+from statkit.cli.commands import _parser, main
 from statkit.data.clips import DatasetError
 from statkit.data.flow import flow_frames
 from statkit.data.frames import FrameSettings, kept_positions
@@ -282,7 +283,7 @@ def test_documented_commands_are_the_paper(words, dataset, monkeypatch, tmp_path
         assert options.kind == preset.dataset.lower()
         return
     assert options.data.rstrip("/").endswith((preset.dataset, preset.dataset.lower()))
-    config = _setting(options, dataset)
+    config = chosen_config(options, dataset)
     assert config == preset.config
     assert options.seeds == [0] and not options.rows
     if words[0] == "tables":
