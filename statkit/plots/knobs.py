@@ -163,9 +163,8 @@ def draw_sets(
         axes.errorbar(at, gains, yerr=bars, ls="", marker=marker, color=colour, capsize=2, ms=6,
                       label=f"{name} ({len(known)})")  # fmt: skip
         for place, gain, one in zip(at, gains, known, strict=True):
-            axes.annotate(
-                f" {one.name}", (place, gain), fontsize=7, color=INK if name == "real" else MUTED
-            )
+            about = {"fontsize": 7, "color": INK if name == "real" else MUTED}
+            axes.annotate(one.name, (place, gain), (6, 5), textcoords="offset points", **about)
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.margins(x=0.1)
     axes.set_xlabel(AXES[across], fontsize=9)

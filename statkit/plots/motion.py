@@ -18,6 +18,7 @@ from .style import INK, LEFT, MUTED, RIGHT
 STREAMS = {"RGB": "#0072B2", "flow": "#E69F00", "both": "#222222"}
 BARS = 0.85  # inches, the answers of a stream
 MOST_ARROWS = 16  # in a row of a picture
+LONGER = 3  # an arrow is so many times as long as the motion
 MOST_CLASSES = 14
 
 
@@ -126,11 +127,12 @@ def draw_flow(
     every = -(-width // MOST_ARROWS)
     rows, columns = np.mgrid[every // 2 : height : every, every // 2 : width : every]
     places = start + (columns + 0.5) * cell, box[3] + (rows + 0.5) * cell
-    arrows = motion[rows, columns] * cell * every
+    arrows = motion[rows, columns] * cell * every * LONGER
     about = {"angles": "xy", "scale_units": "xy", "scale": 1, "color": INK, "width": 0.002}
     page.quiver(*places, arrows[..., 0], arrows[..., 1], **about)
     speed = np.linalg.norm(motion, axis=-1)
     note = f"speed in LR pixels per frame: mean {speed.mean():.1f}, greatest {speed.max():.1f}"
+    note += f"; arrows {LONGER} times as long"
     page.text(LEFT, box[2] + 0.2, note, fontsize=8, color=MUTED)
     alt = f"{headline}: two frames of {height}x{width} pixels and the motion between them; {note}."
     return style.attach(page.figure, alt, motion=motion, flow=flow)
