@@ -23,6 +23,7 @@ from statkit.evaluation import forward_eval
 from statkit.runtime.cache import cache_folder
 from statkit.runtime.device import autocast, memory_of, synchronize
 from statkit.runtime.processes import cores
+from statkit.runtime.progress import progress_bar
 from statkit.sampling import eval_batches
 from statkit.teacher import LiveTeacher
 from statkit.training import MicroBatch, epoch_batches, new_optimizer, take_step
@@ -163,15 +164,18 @@ class Plan:
         return "\n".join([*lines, *(f"WARNING: {words}" for words in self.warnings())])
 
 
-def plan_runs(jobs: Sequence[Job], dataset: Clips, **options) -> Plan:
+def plan_runs(jobs: Sequence[Job], dataset: Clips, *, progress: bool = True, **options) -> Plan:
     """The plan of a grid's jobs; the function trains and stores nothing.
 
     Args:
+        progress: show a bar while steps are measured.
         options: as for :class:`statkit.experiments.Experiment`.
     """
     trainings, targets, seen, asked = {}, {}, set(), 0
     disk, other = Counter(), Counter()
     rates: dict[tuple, float] = {}
+    total = sum(len(job.settings) * len(job.rows) for job in jobs)
+    bar = progress_bar(label="measuring steps", total=total, show=progress)
     for job in jobs:
         for config in job.settings:
             one = Experiment(clips_of(job, dataset), config, job.seed, progress=False, **options)
@@ -182,6 +186,8 @@ def plan_runs(jobs: Sequence[Job], dataset: Clips, **options) -> Plan:
                 _count_frames(one, disk, other)
             for row in job.rows:
                 asked += 1
+                bar.update()
+                bar.set_postfix_str(row)
                 parts = one.rows[row].fused_rows or (row,)
                 looks = (1 + config.choices.flips) * config.choices.offsets
                 looks += looks > 1  # the centres are always evaluated
@@ -196,6 +202,7 @@ def plan_runs(jobs: Sequence[Job], dataset: Clips, **options) -> Plan:
                             _count_flow(one, rates, disk, other)
                         if one.rows[name].transfers and one.keeps_targets(name):
                             _count_targets(one, name, targets, rates, disk, other)
+    bar.close()
     return Plan(tuple(trainings.values()), asked, dict(other), dict(disk), one.device)
 
 
@@ -366,12 +373,12 @@ def _time(work: Callable[[int], None], most: int, device: torch.device) -> float
 
     def spend(count: int) -> float:
         times = []
-        for _ in range(4):
+        while len(times) < 4 and sum(times) < 2 * SECONDS:
             start = time.perf_counter()
             work(count)
             synchronize(device)
             times.append(time.perf_counter() - start)
-        return float(np.median(times[1:]))
+        return float(np.median(times[1:] or times))  # the first call warms up
 
     count, spent, before = 1, spend(1), None
     while count < most and spent < SECONDS / 8:
