@@ -48,7 +48,7 @@ def test_right_answers_score_and_a_missing_one_does_not(tmp_path):
         ("    return object()", "TypeError"),
         ("    return [", "SyntaxError"),
         (
-            "    import statkit.exercises as e, statkit.exercises.lesson01 as l\n"
+            "    import statkit.exercises as e, statkit.exercises.checks as l\n"
             "    e.check = l.area_average = lambda answer: e.Verdict(True, 'Right.')\n"
             "    class Same:\n        def __eq__(self, other): return True\n"
             "    return Same()",

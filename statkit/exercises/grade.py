@@ -5,8 +5,6 @@ limit. The checks run here: what an answer does to its own process changes no ve
 values come back, as JSON.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import os
@@ -130,7 +128,8 @@ class _Answer:
     def stop(self) -> None:
         self._timer.cancel()
         if self._process.poll() is None:
-            os.killpg(self._process.pid, 9) if os.name == "posix" else self._process.kill()
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.killpg(self._process.pid, 9) if os.name == "posix" else self._process.kill()
         self._process.wait()
 
 
@@ -142,9 +141,8 @@ def _encode(value):
         value = np.asarray(value)
         if value.dtype.kind not in "biuf":
             raise TypeError(f"an array of {value.dtype} is no answer")
-        return {"array": b64encode(value.tobytes()).decode(), "as": value.dtype.str} | {
-            "shape": value.shape
-        }
+        content = b64encode(value.tobytes()).decode()
+        return {"array": content, "as": value.dtype.str, "shape": value.shape}
     if isinstance(value, list | tuple):
         return {type(value).__name__: [_encode(one) for one in value]}
     if value is None or isinstance(value, bool | int | float | str):
