@@ -1,7 +1,5 @@
 """Pictures of embeddings by t-SNE (Figure 6), and numbers that test these pictures."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ The gradient of a weighted sum is the weighted sum of gradients. So three gradie
 per batch, give the result for all weights; only their nine inner products are needed.
 """
 
-from __future__ import annotations
-
 from copy import deepcopy
 from dataclasses import dataclass, replace
 

@@ -5,8 +5,6 @@ An **order** is int64 ``[N, K]``: at place k of clip n, the frame that was filme
 features, and they need not be computed again.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -2,8 +2,6 @@
 from the paper's figures and tables to pictures and lessons. No kernel, no server, no network: where
 a run was recorded, ``book.js`` moves the controls among pictures of the folder ``recorded``."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

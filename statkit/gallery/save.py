@@ -1,7 +1,5 @@
 """Save figures with everything that is needed to draw them again."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

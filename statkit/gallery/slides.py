@@ -3,8 +3,6 @@
 ``python -m statkit.gallery.slides [FOLDER]``: figures/notebooks/*.ipynb -> figures/slides.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

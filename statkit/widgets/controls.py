@@ -1,8 +1,6 @@
 """Named controls. Each makes its widget and knows the two ends of its range. Controls stand in a
 grid of two columns, so that a screen has room for them and for their picture."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product

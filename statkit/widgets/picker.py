@@ -1,8 +1,6 @@
 """A control that chooses a video: a file uploaded in the browser or named by its path, or three
 seconds from the browser's camera."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from html import escape

@@ -1,8 +1,6 @@
 """A picture that is part of the widget tree. A page that was loaded again, a second browser tab and
 Voilà find it from the kernel, with its controls. ``picture.js`` is the browser's half."""
 
-from __future__ import annotations
-
 import traceback
 from html import escape
 from pathlib import Path

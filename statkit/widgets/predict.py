@@ -1,7 +1,5 @@
 """A prediction before a measurement: a choice that is kept, and shown beside what was measured."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from html import escape

@@ -1,7 +1,5 @@
 """States of an explorer that are drawn ahead, so that a page without a kernel can show them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from hashlib import sha256

@@ -1,8 +1,6 @@
 """Points that show their clip: several t-SNE pictures side by side in the notebook, the clip under
 the pointer marked in all of them. The browser's half is ``scatter.js``."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
