@@ -70,6 +70,6 @@ def test_the_answers_of_a_clip_are_those_of_its_streams(rng):
     sure = {"RGB": [0.7, 0.3], "flow": [0.4, 0.6], "both": [0.55, 0.45]}
     sure = {name: np.array(values) for name, values in sure.items()}
     figure = draw_streams(pictures, sure, ["Jump", "Run"], headline="Jump")
-    assert figure.alt == "Jump: RGB says Jump; flow says Run; both says Jump."
+    assert figure.alt == "Jump. RGB says Jump; flow says Run; both says Jump."
     words = [text.get_text() for text in figure.axes[0].texts]
     assert {"RGB", "flow", "both", "70 %", "60 %"} <= set(words)

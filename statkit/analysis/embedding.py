@@ -15,12 +15,7 @@ STEPS = 500  # 1000 steps take twice as long and hardly change the neighbourhood
 
 
 def tsne(
-    points: np.ndarray,
-    perplexity: float = 30,
-    *,
-    start: str = "pca",
-    seed: int = 0,
-    steps: int = STEPS,
+    points: np.ndarray, perplexity: float = 30, *, start: str = "pca", seed: int = 0
 ) -> np.ndarray:
     """Place points in two dimensions so that near points stay near; the result is cached.
 
@@ -30,7 +25,6 @@ def tsne(
         start: "pca" starts from the two main directions, so that every seed gives nearly the same
             picture; "random" starts from random places.
         seed: seed of the random numbers.
-        steps: number of optimisation steps.
 
     Returns:
         float32 ``[N, 2]``. Only neighbourhoods have a meaning; axes, sizes and gaps have none. If
@@ -53,14 +47,14 @@ def tsne(
     if points.shape[1] == 1:
         points = np.pad(points, ((0, 0), (0, 1)))
     perplexity = clip_perplexity(perplexity, len(points))
-    made_of = [fingerprint(points.tobytes().hex()), perplexity, start, seed, steps]
+    made_of = [fingerprint(points.tobytes().hex()), perplexity, start, seed, STEPS]
     file = cache_folder("tsne") / f"{fingerprint(made_of)}.npy"
     found = read_cached(file, np.load)
     if found is None:
         from sklearn.manifold import TSNE
         from threadpoolctl import threadpool_limits
 
-        method = TSNE(perplexity=perplexity, init=start, random_state=seed, max_iter=steps)
+        method = TSNE(perplexity=perplexity, init=start, random_state=seed, max_iter=STEPS)
         # The steps are short: on a busy machine, several threads mostly wait for each other.
         with threadpool_limits(1):
             found = method.fit_transform(points).astype(np.float32)

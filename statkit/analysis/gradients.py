@@ -5,7 +5,7 @@ per batch, give the result for all weights; only their nine inner products are n
 """
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -52,13 +52,7 @@ class GradientStats:
 
 
 def loss_gradients(
-    student: STATNet,
-    pixels: Tensor,
-    labels: Tensor,
-    teacher,
-    *,
-    loss: STATLoss | None = None,
-    batchnorm: str = "train",
+    student: STATNet, pixels: Tensor, labels: Tensor, teacher, *, batchnorm: str = "train"
 ) -> GradientStats:
     """Gradients of the three parts with respect to the student's parameters, as in training.
 
@@ -67,17 +61,15 @@ def loss_gradients(
         pixels: the student's input, see :class:`statkit.models.STATNet`.
         labels: int64 ``[B]``.
         teacher: the teacher's output on the same batch, see :class:`statkit.losses.STATLoss`.
-        loss: how the parts are computed; its overall weights do not matter.
         batchnorm: the recipe's frozen layers, see :meth:`statkit.models.STATNet.freeze_batchnorm`.
     """
-    loss = loss or STATLoss()
     student = deepcopy(student).freeze_batchnorm(batchnorm).train()
     learnt = [p for p in student.parameters() if p.requires_grad]
     output = student(pixels)
     values, gradients = [], []
     for part in PARTS:
-        weights = dict.fromkeys((*PARTS, "kd"), 0.0) | {part: 1.0}
-        alone = replace(loss, **weights)(output, labels, teacher)
+        weights = dict.fromkeys(PARTS, 0.0) | {part: 1.0}
+        alone = STATLoss(**weights)(output, labels, teacher)
         found = torch.autograd.grad(
             alone.total, learnt, retain_graph=True, allow_unused=True, materialize_grads=True
         )

@@ -129,11 +129,7 @@ def sweep_notebooks(
 
 
 def _jobs(
-    known: dict[Path, dict],
-    figures: Path,
-    given: dict,
-    defaults: dict,
-    record: Path | None = None,
+    known: dict[Path, dict], figures: Path, given: dict, defaults: dict, record: Path | None = None
 ) -> list[Job]:
     """A job per notebook, with its checked parameters; NotebookError if no notebook has one of the
     given parameters."""

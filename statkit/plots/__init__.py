@@ -1,6 +1,7 @@
 """The paper's figures, one file each, as pure functions: parameters in, a Figure out.
 
 Arguments that mean the same in all of them: ``titles``, row or network -> its name in words;
-``headline``, words above the whole figure, for instance the true class; ``chance``, prec@1 of
-guessing, in per cent; ``generated``, whether to mark the clips as generated ones.
+``chance``, prec@1 of guessing, in per cent. Every function also takes ``headline``, words above the
+whole figure, for instance the true class, and ``generated``, whether to mark the clips as generated
+ones (:func:`statkit.plots.style.drawing`).
 """

@@ -11,9 +11,7 @@ from .style import INK, MUTED, attach, colour_of, drawing, in_lines, new_figure
 
 
 @drawing
-def draw_comparison(
-    results: Sequence[Result], titles: dict[str, str], *, chance: float, generated: bool = False
-) -> Figure:
+def draw_comparison(results: Sequence[Result], titles: dict[str, str], *, chance: float) -> Figure:
     """A bar a row, a dot a run, the 95 % interval where there are several runs.
 
     Args:
@@ -22,7 +20,7 @@ def draw_comparison(
     """
     rows = [row for row in titles if values_of(results, row)]
     height = 0.95 + 0.42 * len(rows)
-    figure = new_figure(height, generated=generated)
+    figure = new_figure(height)
     axes = figure.add_axes((0.19, 0.6 / height, 0.78, 1 - 0.75 / height))
     means = []
     for place, row in enumerate(rows):
@@ -38,8 +36,8 @@ def draw_comparison(
     axes.axvline(chance, color=MUTED, ls=":", lw=1)
     axes.text(chance, -0.62, " chance", fontsize=8, color=MUTED, va="center")
     axes.set_yticks(range(len(rows)), [in_lines(titles[row], 20) for row in rows], fontsize=9)
-    axes.set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.85))
-    axes.set_xlabel("prec@1 on the test clips (per cent)", fontsize=9)
+    about = {"xlabel": "prec@1 on the test clips (per cent)", "xlim": (0, 100)}
+    axes.set(**about, ylim=(len(rows) - 0.5, -0.85))
     axes.spines[["top", "right"]].set_visible(False)
     said = ", ".join(f"{titles[row]} {mean:.1f}" for row, mean in zip(rows, means, strict=True))
     return attach(figure, f"prec@1 in per cent: {said}.", rows=rows, prec1=means)

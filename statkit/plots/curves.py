@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from .style import INK, attach, colour_of, drawing, new_figure
 
@@ -17,7 +16,6 @@ def draw_curves(
     titles: Mapping[str, str],
     *,
     epochs: int,
-    generated: bool = False,
 ) -> Figure:
     """One panel per part of Equation 4 that any row has, one line per row, before weighting, on the
     training clips. The axes end where the data ends.
@@ -26,7 +24,7 @@ def draw_curves(
         histories: row -> what ``on_epoch`` was told, one entry per epoch.
         epochs: how many there will be.
     """
-    figure = new_figure(2.7, generated=generated)
+    figure = new_figure(2.7)
     figure.subplots_adjust(left=0.06, right=0.8, top=0.88, bottom=0.2, wspace=0.25)
     # A student without a teacher has the cross-entropy alone.
     parts = [p for p in PARTS if p == "ce" or any(m[p] for h in histories.values() for m in h)]
@@ -42,13 +40,12 @@ def draw_curves(
             look = {"color": colour_of(row), "ls": DASHES[number % len(DASHES)], "marker": "."}
             [line] = axes.plot(range(1, len(values) + 1), values, lw=1.8, **look)
             lines.setdefault(titles[row], line)
-        axes.set_title(PARTS[part], fontsize=10, color=INK)
-        axes.set_xlim(0.8, max(done, 2) + 0.2)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel(f"epoch (of {epochs})", fontsize=9)
+        axes.set_title(PARTS[part], color=INK)
+        axes.set(xlim=(0.8, max(done, 2) + 0.2), xlabel=f"epoch (of {epochs})")
+        axes.locator_params(axis="x", integer=True)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(lines.values(), lines.keys(), loc="center right", fontsize=9, frameon=False)
+    figure.legend(lines.values(), lines.keys(), loc="center right", fontsize=9)
     last = ", ".join(
         f"{titles[row]} {history[-1]['ce']:.2f} after epoch {len(history)}"
         for row, history in histories.items()

@@ -37,7 +37,6 @@ def draw_downsampling(
     blur: float = 0.25,
     noise: float = 2.0,
     seed: int = 0,
-    generated: bool = False,
 ) -> Figure:
     """One frame of some clips, above as recorded, below as the low-resolution camera sees it.
 
@@ -53,13 +52,12 @@ def draw_downsampling(
     high = [centre_crop(image, size)[0] for image in whole]
     low = [to_low_res(image, size, blur=blur, noise=noise, seed=seed)[0] for image in whole]
     row = style.strip_height(len(clips), ASPECT)
-    page = style.new_page(2 * row + 0.65, generated=generated)
-    above, below = style.page_boxes([row, row], top=0.3, space=0.1)
+    page, (above, below) = style.new_page([row, row], top=0.3, space=0.1, bottom=0.25)
     rows, columns = high[0].shape[:2]
     share = 100 * size[0] * size[1] / (rows * columns)
-    style.draw_strip(page, high, f"HR\n{rows}×{columns}", aspect=ASPECT, titles=titles, box=above)
+    style.draw_strip(page, high, f"HR\n{rows}×{columns}", above, titles)
     label = f"LR\n{size[0]}×{size[1]}\n{share:.2g} % of\nthe pixels"
-    style.draw_strip(page, low, label, aspect=ASPECT, box=below)
+    style.draw_strip(page, low, label, below)
     alt = (
         f"Frame {frame} of {len(clips)} clips: above at {rows}x{columns} pixels, below the same at "
         f"{size[0]}x{size[1]}, blur {blur:g} pixels, noise {noise:g} grey levels."
@@ -82,7 +80,6 @@ def draw_kernels(
     clip: int = 0,
     frame: int = 0,
     height: int = 12,
-    generated: bool = False,
 ) -> Figure:
     """One frame shrunk with each of ``KERNELS``, and what differs from the area average.
 
@@ -95,38 +92,33 @@ def draw_kernels(
     images = np.stack([shrink(centre_crop(shown, size), size, name)[0] for name in KERNELS])
     differences = images - images[0]
     rms = np.sqrt((differences**2).mean((1, 2, 3)))
-    signed = differences.mean(-1)
     row = style.strip_height(len(KERNELS), ASPECT)
-    figure = style.new_figure(2 * row + 1.35, generated=generated)
-    axes = style.add_rows(figure, [row, row, 0.1], top=0.45, bottom=0.42)
+    page, rows = style.new_page([row, row, 0.1], top=0.45, space=0.19, bottom=0.42)
     label = f"{titles[clip]}\nframe {frame}\n{size[0]}×{size[1]}"
-    whole = np.rint(images).astype(np.uint8)
-    style.draw_strip(axes[0], whole, label, aspect=ASPECT, titles=KERNELS)
-    coloured = colormaps[SIGNED](signed / (2 * REACH) + 0.5)[..., :3]
+    style.draw_strip(page, np.rint(images).astype(np.uint8), label, rows[0], list(KERNELS))
+    coloured = colormaps[SIGNED](differences.mean(-1) / (2 * REACH) + 0.5)[..., :3]
     off = ["", *(f"RMS {value:.1f} levels" for value in rms[1:])]
-    style.draw_strip(axes[1], coloured, "minus the\narea average", aspect=ASPECT, titles=off)
-    _draw_scale(axes[2])
+    style.draw_strip(page, coloured, "minus the\narea average", rows[1], off)
+    _draw_scale(style.add_axes(page, rows[2]))
     said = ", ".join(f"{name} {value:.1f}" for name, value in zip(KERNELS, rms, strict=True))
     alt = (
         f"One frame at {size[0]}x{size[1]} pixels with {len(KERNELS)} kernels. "
         f"RMS grey levels from the area average: {said}."
     )
-    return style.attach(figure, alt, images=images, rms=rms)
+    return style.attach(page.figure, alt, images=images, rms=rms)
 
 
 def _draw_scale(axes: Axes) -> None:
     """The colours of a signed difference, in grey levels."""
     axes.imshow(np.linspace(0, 1, 128)[None], cmap=SIGNED, extent=(-REACH, REACH, 0, 1))
-    axes.set_aspect("auto")
-    axes.set_xlim(-5 * REACH, 5 * REACH)
+    axes.set(aspect="auto", xlim=(-5 * REACH, 5 * REACH), yticks=[])
     axes.set_xticks([-REACH, 0, REACH], [f"−{REACH}", "0", f"+{REACH} grey levels"], fontsize=8)
     axes.spines[:].set_visible(False)
-    axes.set_yticks([])
 
 
 @style.drawing
 def draw_information(
-    sizes: Sequence[tuple[int, int]], kept: np.ndarray, *, height: int = 12, generated: bool = False
+    sizes: Sequence[tuple[int, int]], kept: np.ndarray, *, height: int = 12
 ) -> Figure:
     """How much of a clip is left at each resolution: of its pixels, picture and movement.
 
@@ -139,7 +131,7 @@ def draw_information(
     marked = int(np.flatnonzero(rows == height)[0])
     pixels = 100 * np.prod(sizes, 1) / np.prod(sizes[-1])
     low, middle, high = np.nanpercentile(100 * kept, (25, 50, 75), axis=0)
-    figure = style.new_figure(3.6, generated=generated)
+    figure = style.new_figure(3.6)
     axes = figure.add_axes((0.08, 0.21, 0.56, 0.74))
     axes.plot(rows, pixels, "s:", color=MUTED, ms=3)
     parts = (("the picture", COLOURS["teacher"]), ("the movement", COLOURS["student"]))
@@ -152,8 +144,7 @@ def draw_information(
     axes.set_xscale("log", base=2)
     axes.set_xticks(rows, [f"{h}×{w}" for h, w in sizes], fontsize=8, rotation=40, ha="right")
     axes.minorticks_off()
-    axes.set_ylim(0, 103)
-    axes.set_ylabel("kept (per cent)", fontsize=9)
+    axes.set(ylim=(0, 103), ylabel="kept (per cent)")
     axes.grid(axis="y", lw=0.3)
     at = f"{sizes[marked][0]}×{sizes[marked][1]}"
     figure.text(0.67, 0.88, f"Left at {at}", fontsize=11, color=INK, va="top")
@@ -173,7 +164,6 @@ def draw_crop_leak(
     height: int = 12,
     share: float = 2 / 3,
     heights: np.ndarray | None = None,
-    generated: bool = False,
 ) -> Figure:
     """The same crop taken after degrading and, which leaks resolution, before.
 
@@ -194,21 +184,20 @@ def draw_crop_leak(
     xs = slice(round(left * scale_x), round((left + columns) * scale_x))
     after = low[top : top + rows, left : left + columns]
     before = to_low_res(high[:, ys, xs], size, noise=0)[0]
-    strip, panel = style.strip_height(3, ASPECT), 0 if heights is None else 1.5
-    figure = style.new_figure(strip + (panel and panel + 0.5) + 0.6, generated=generated)
+    tall = [style.strip_height(3, ASPECT)] + [1.5] * (heights is not None)
+    page, boxes = style.new_page(tall, top=0.3, space=0.3, bottom=0.3 + 0.2 * (len(tall) > 1))
     titles = (
         "the frame, and a crop of it",
         f"degraded, then cropped: {rows}×{columns}",
         f"cropped, then degraded: {size[0]}×{size[1]}",
     )
-    axes = style.add_rows(figure, [strip, panel] if panel else [strip], top=0.3, bottom=0.5)
     whole = [style.enlarge(image, high.shape[1:3]) for image in (high[0], after, before)]
     label = f"crop\n{100 * rows / size[0]:.0f} % of\nthe rows"
-    style.draw_strip(axes[0], whole, label, aspect=ASPECT, titles=titles)
-    x, width = left / size[1] * ASPECT, columns / size[1] * ASPECT
-    y, tall = 1 - (top + rows) / size[0], rows / size[0]
-    axes[0].add_patch(Rectangle((x, y), width, tall, fill=False, color="white", lw=2.5))
-    axes[0].add_patch(Rectangle((x, y), width, tall, fill=False, color=INK, lw=1, ls="--"))
+    style.draw_strip(page, whole, label, boxes[0], titles)
+    inch = tall[0] / size[0]  # of an LR pixel
+    corner = style.LEFT + left * inch, boxes[0][3] + top * inch
+    for about in ({"color": "white", "lw": 2.5}, {"color": INK, "lw": 1, "ls": "--"}):
+        page.add_patch(Rectangle(corner, columns * inch, rows * inch, fill=False, **about))
     alt = (
         f"A crop of {rows} of {size[0]} rows. Degraded first, it has {rows}x{columns} pixels; "
         f"cropped first, {size[0]}x{size[1]}."
@@ -216,10 +205,11 @@ def draw_crop_leak(
     arrays = {"after": after, "before": before, "crop": crop}
     if heights is not None:
         arrays["pixels"] = np.stack([heights * height, heights * height * size[0] / rows])
-        _draw_heights(axes[1], arrays["pixels"])
+        style.label_row(page, "test clips", boxes[1])
+        _draw_heights(style.add_axes(page, boxes[1]), arrays["pixels"])
         means = arrays["pixels"].mean(1)
         alt += f" The actor is {means[0]:.1f} LR pixels tall on average, or {means[1]:.1f}."
-    return style.attach(figure, alt, **arrays)
+    return style.attach(page.figure, alt, **arrays)
 
 
 def _crop_around(box, shape, size, share) -> tuple[int, int, int, int]:
@@ -246,8 +236,6 @@ def _draw_heights(axes: Axes, pixels: np.ndarray) -> None:
         text = f" {name}:\n {values.mean():.1f} pixels"
         units = axes.get_xaxis_transform()
         axes.text(values.mean(), 0.97, text, transform=units, va="top", fontsize=9)
-    axes.set_ylim(0, 1.5 * axes.get_ylim()[1])
-    axes.set_xlabel("height of the actor (LR pixels)", fontsize=9)
-    axes.set_yticks([])
+    axes.set(ylim=(0, 1.5 * axes.get_ylim()[1]), yticks=[])
+    axes.set_xlabel("height of the actor (LR pixels)")
     axes.spines[["top", "left", "right"]].set_visible(False)
-    style.label_row(axes, "test clips")

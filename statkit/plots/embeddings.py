@@ -33,8 +33,6 @@ def draw_embeddings(
     measured: dict[str, tuple[Separation, Separation]],
     *,
     action: str = "all",
-    headline: str = "",
-    generated: bool = False,
 ) -> Figure:
     """A panel a network: its t-SNE picture, and under it how well the classes separate.
 
@@ -50,7 +48,7 @@ def draw_embeddings(
     rows = -(-len(classes) // LEGEND_COLUMNS) if len(classes) <= MOST_IN_LEGEND else 0
     legend = 0.18 * rows + 0.14 if rows else 0.1
     height = side + 1.1 + legend
-    figure = new_figure(height, generated=generated, headline=headline)
+    figure = new_figure(height)
     for place, (key, points) in enumerate(maps.items()):
         left, bottom = 0.01 + 0.98 * place / len(maps), (0.6 + legend) / height
         axes = figure.add_axes((left, bottom, 0.94 / len(maps), (side - 0.1) / height))
@@ -65,7 +63,7 @@ def draw_embeddings(
     said = "; ".join(
         f"{titles[key]} {original.nearest:.0f} per cent" for key, (original, _) in measured.items()
     )
-    alt = f"{headline}. t-SNE pictures; nearest neighbours in the original space name: {said}."
+    alt = f"t-SNE pictures; nearest neighbours in the original space name: {said}."
     numbers = {
         f"{key}_{name}": np.array([getattr(part, name) for part in pair])
         for key, pair in measured.items()
@@ -76,17 +74,13 @@ def draw_embeddings(
 
 @drawing
 def draw_doubts(
-    panels: Sequence[tuple[str, np.ndarray, str]],
-    labels: np.ndarray,
-    *,
-    columns: int = 4,
-    generated: bool = False,
+    panels: Sequence[tuple[str, np.ndarray, str]], labels: np.ndarray, *, columns: int = 4
 ) -> Figure:
     """Several pictures of the same points, each ``(title, [N, 2], words under it)``."""
     rows = -(-len(panels) // columns)
     side = 0.98 * WIDTH / columns
     height = rows * (side + 0.45) + 0.25
-    figure = new_figure(height, generated=generated)
+    figure = new_figure(height)
     for place, (title, points, words) in enumerate(panels):
         row, column = divmod(place, columns)
         left = 0.01 + 0.98 * column / columns
@@ -103,17 +97,16 @@ def draw_map(
 ) -> None:
     """Points ``[N, 2]`` in their classes' colours and markers, a title above and words below; all
     points grey but those of the class ``only`` where it is a number."""
-    axes.set_title(title, fontsize=10, color=INK)
+    axes.set_title(title, color=INK)
     axes.set_xlabel(words, fontsize=8, color=INK)
     size = float(np.clip(6000 / len(points), 2, 14))
     front = np.full(len(points), True) if only is None else labels == only
     axes.scatter(*points[~front].T, s=size, color=PLAIN, lw=0)
-    styles = {label: class_style(int(label)) for label in np.unique(labels[front])}
-    for marker in sorted({marker for _, marker in styles.values()}):
-        alike = [label for label, (_, other) in styles.items() if other == marker]
-        here = front & np.isin(labels, alike)
-        colours = [styles[label][0] for label in labels[here]]
-        axes.scatter(*points[here].T, s=size, c=colours, marker=marker, lw=0, alpha=0.85)
+    colours, markers = np.array([class_style(label) for label in labels]).T
+    for marker in np.unique(markers[front]):
+        here = front & (markers == marker)
+        about = {"c": colours[here], "marker": marker, "lw": 0, "alpha": 0.85}
+        axes.scatter(*points[here].T, s=size, **about)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color=MUTED, linewidth=0.5)

@@ -20,13 +20,14 @@ from .style import (
     MUTED,
     OTHER,
     WIDTH,
+    add_headline,
+    add_mark,
     attach,
     colour_of,
     draw_strip,
     drawing,
     new_figure,
     new_page,
-    page_boxes,
     strip_height,
 )
 
@@ -47,9 +48,7 @@ MEASURES = {
 
 
 @drawing
-def draw_film(
-    frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int], *, headline: str = ""
-) -> Figure:
+def draw_film(frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int]) -> Figure:
     """A generated clip in HR and in 12x16 pixels, eight frames of it, and what its knobs changed:
     which frames show the action, and how much of the frame is the actor.
 
@@ -60,16 +59,16 @@ def draw_film(
     shown = segment_indices(len(frames), 8)[:, 0]
     low, aspect = to_low_res(frames[shown], (12, 16)), frames.shape[2] / frames.shape[1]
     tall = strip_height(len(shown), aspect)
-    page = new_page(2 * tall + 1.15, generated=True, headline=headline)
-    first, second = page_boxes([tall, tall], top=0.62, space=0.1)
+    page, (first, second) = new_page([tall, tall], top=0.62, space=0.1, bottom=0.43)
     titles = ["action" if interval[0] <= t < interval[1] else "idle" for t in shown]
-    draw_strip(page, frames[shown], "HR", aspect=aspect, titles=titles, box=first)
-    draw_strip(page, low, "12×16", aspect=aspect, box=second)
+    draw_strip(page, frames[shown], "HR", first, titles)
+    draw_strip(page, low, "12×16", second)
     share, acts = float(masks.mean()), (interval[1] - interval[0]) / len(frames)
     words = f"actor: {share:.1%} of the pixels; action: {acts:.0%} of the frames"
     page.text(WIDTH / 2, 2 * tall + 0.95, words, ha="center", fontsize=9, color=INK)
+    add_mark(page.figure)
     about = {"frames": frames[shown], "low": low, "on_actor": share, "in_action": acts}
-    return attach(page.figure, f"{headline}: a generated clip, {words}.", **about)
+    return attach(page.figure, f"A generated clip, {words}.", **about)
 
 
 @drawing
@@ -86,7 +85,9 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     """
     here, values = runs_of(runs, knob), VALUES[knob]
     conditions = [here.get(value, []) for value in values]
-    figure = new_figure(HEIGHT, generated=True, headline=LABELS[knob])
+    figure = new_figure(HEIGHT)
+    add_headline(figure, LABELS[knob])
+    add_mark(figure)
     panels = [
         figure.add_axes(((0.55 + k * 3.0) / WIDTH, 0.62 / HEIGHT, 2.35 / WIDTH, 2.55 / HEIGHT))
         for k in range(3)
@@ -95,34 +96,31 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     places = np.arange(len(values))
     for row in ("teacher", "student", "stat"):
         columns = [list(values_of(runs, row).values()) for runs in conditions]
-        about = {"title": TITLES[row], "colour": colour_of(row)}
-        arrays[row] = draw_means(panels[0], places, columns, **about)
+        arrays[row] = draw_means(panels[0], places, columns, TITLES[row], colour_of(row))
     for order, row in enumerate(("sat", "tat", "stat")):
         columns = [list(differences(runs, row).values()) for runs in conditions]
-        about = {"title": f"{TITLES[row]} - student", "colour": colour_of(row)}
-        beside = places + 0.09 * (order - 1)
-        arrays[f"{row}_gain"] = draw_means(panels[1], beside, columns, **about)
-    for name, (title, colour, style) in MEASURES.items():
+        beside, title = places + 0.09 * (order - 1), f"{TITLES[row]} - student"
+        arrays[f"{row}_gain"] = draw_means(panels[1], beside, columns, title, colour_of(row))
+    for name, about in MEASURES.items():
         found = [values_of(runs, "teacher", name).values() for runs in conditions]
         columns = [[one for one in column if one is not None] for column in found]
-        about = {"title": title, "colour": colour, "line": style}
-        arrays[name] = draw_means(panels[2], places, columns, **about)
+        arrays[name] = draw_means(panels[2], places, columns, *about)
     panels[1].axhline(0, color=MUTED, lw=0.8)
+    default = f"default {DEFAULTS[knob]:g}"
     for axes, words in zip(panels, ("prec@1 (per cent)", "gain (points)", ""), strict=True):
         axes.set_xticks(range(len(values)), [f"{one:g}" for one in values], fontsize=8)
-        axes.set(xlim=(-0.5, len(values) - 0.5))
+        axes.set_xlim(-0.5, len(values) - 0.5)
         axes.set_ylabel(words, fontsize=8, labelpad=1)
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
         if value in values:
             axes.axvspan(values.index(value) - 0.4, values.index(value) + 0.4, color=GROUND)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=7, loc="best")
+            axes.legend(fontsize=7, loc="best")
     panels[0].set_ylim(0, 100)
+    panels[1].set_xlabel(f"{knob} ({default})", fontsize=8)
     panels[2].set_ylim(0, 1)
     panels[2].set_title("the teacher's attention (test clips)", fontsize=8)
-    default = f"default {DEFAULTS[knob]:g}"
-    panels[1].set_xlabel(f"{knob} ({default})", fontsize=8)
     gains = ["not measured" if g != g else f"{g:+.1f}" for g in arrays["stat_gain"]]
     said = "; ".join(f"{one:g}: {gain}" for one, gain in zip(values, gains, strict=True))
     return attach(figure, f"Gain of SAT+TAT in points by {knob} ({default}): {said}.", **arrays)
@@ -138,38 +136,37 @@ AXES = {
 
 @drawing
 def draw_sets(
-    generated: Sequence[Summary], real: Sequence[Summary], *, across: str = "specific"
+    conditions: Sequence[Summary], real: Sequence[Summary], *, across: str = "specific"
 ) -> Figure:
     """The gain of SAT+TAT against one property, a mark per condition or set.
 
     Args:
-        generated: conditions of the knob experiment. real: real sets; both with 95 % intervals of
-            the gain where there are several runs. Sets in which the property or the gain is not
-            known are left out.
+        conditions: of the knob experiment, on generated clips. real: real sets; both with 95 %
+            intervals of the gain where there are several runs. Sets in which the property or the
+            gain is not known are left out.
         across: a name of :data:`AXES`.
     """
-    figure = new_figure(HEIGHT, generated=False)
+    figure = new_figure(HEIGHT)
     axes = figure.add_axes((0.08, 0.6 / HEIGHT, 0.9, 2.8 / HEIGHT))
     arrays: dict[str, np.ndarray] = {}
-    for name, sets, marker, colour in (
-        ("generated", generated, "o", OTHER),
-        ("real", real, "D", "#D55E00"),
+    for name, sets, marker, colour, ink in (
+        ("generated", conditions, "o", OTHER, MUTED),
+        ("real", real, "D", "#D55E00", INK),
     ):
         known = [one for one in sets if one.gain and np.isfinite(one.features[across])]
-        at = [one.features[across] for one in known]
-        gains = [one.gain.mean for one in known if one.gain]
-        bars = [one.gain.half_width if one.gain and one.gain.runs > 1 else 0 for one in known]
-        arrays |= {f"{name}_{across}": np.array(at), f"{name}_gain": np.array(gains)}
-        axes.errorbar(at, gains, yerr=bars, ls="", marker=marker, color=colour, capsize=2, ms=6,
-                      label=f"{name} ({len(known)})")  # fmt: skip
-        for place, gain, one in zip(at, gains, known, strict=True):
-            about = {"fontsize": 7, "color": INK if name == "real" else MUTED}
-            axes.annotate(one.name, (place, gain), (6, 5), textcoords="offset points", **about)
+        at = np.array([one.features[across] for one in known])
+        gains = np.array([one.gain.mean for one in known])
+        bars = [one.gain.half_width if one.gain.runs > 1 else 0 for one in known]
+        arrays |= {f"{name}_{across}": at, f"{name}_gain": gains}
+        about = {"marker": marker, "color": colour, "label": f"{name} ({len(known)})"}
+        axes.errorbar(at, gains, yerr=bars, ls="", capsize=2, ms=6, **about)
+        for *place, one in zip(at, gains, known, strict=True):
+            about = {"textcoords": "offset points", "fontsize": 7, "color": ink}
+            axes.annotate(one.name, place, (6, 5), **about)
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.margins(x=0.1)
-    axes.set_xlabel(AXES[across], fontsize=9)
-    axes.set_ylabel("gain of SAT+TAT (points)", fontsize=9)
+    axes.set(xlabel=AXES[across], ylabel="gain of SAT+TAT (points)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
-    alt = f"Gain of SAT+TAT against {AXES[across]}; {len(generated)} conditions of generated clips"
+    axes.legend(fontsize=8)
+    alt = f"Gain of SAT+TAT against {AXES[across]}; {len(conditions)} conditions of generated clips"
     return attach(figure, f"{alt} and {len(real)} real sets.", **arrays)

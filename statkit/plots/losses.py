@@ -15,9 +15,7 @@ PART_COLOURS = (OTHER, COLOURS["sat"], COLOURS["tat"])
 
 
 @drawing
-def draw_loss_parts(
-    pull: GradientStats, *, weights: Sequence[float], headline: str = "", generated: bool = False
-) -> Figure:
+def draw_loss_parts(pull: GradientStats, *, weights: Sequence[float]) -> Figure:
     """Two rows of bars a part: its value times its weight, and its share of the gradient.
 
     Args:
@@ -26,7 +24,7 @@ def draw_loss_parts(
     """
     weights = np.asarray(weights, float)
     terms, shares = weights * pull.values, pull.shares(weights)
-    figure = new_figure(2.2, generated=generated, headline=headline)
+    figure = new_figure(2.2)
     left, right = (figure.add_axes((x, 0.14, 0.41, 0.56)) for x in (0.13, 0.57))
     sums = [
         f"{weight:.2f} × {value:.3f} = {term:.3f}"
@@ -35,17 +33,16 @@ def draw_loss_parts(
     percent = [f"{100 * share:.0f} %" for share in shares]
     _bars(left, terms, sums, 0, 1.8 * max(1e-9, pull.values.max()))
     _bars(right, shares, percent, min(0, shares.min() - 0.1), max(1.3, shares.max() + 0.3))
-    left.set_title(f"loss: {terms.sum():.3f}", fontsize=10, color=INK)
+    left.set_title(f"loss: {terms.sum():.3f}", color=INK)
     length = pull.total_norm(weights)
-    right.set_title(f"gradient: length {length:.3g}", fontsize=10, color=INK)
+    right.set_title(f"gradient: length {length:.3g}", color=INK)
     for place, title in enumerate(TITLES):
         left.text(0, place, f"{title}  ", ha="right", va="center", fontsize=9, color=INK)
     said = "; ".join(
         f"{title}: {term}, {share} of the gradient"
         for title, term, share in zip(TITLES, sums, percent, strict=True)
     )
-    alt = f"{headline}. {said}"
-    return attach(figure, alt, weights=weights, terms=terms, shares=shares, norms=pull.norms)
+    return attach(figure, said, weights=weights, terms=terms, shares=shares, norms=pull.norms)
 
 
 def _bars(axes: Axes, lengths, words, least: float, greatest: float) -> None:

@@ -24,13 +24,7 @@ MOST_CLASSES = 14
 
 @style.drawing
 def draw_consecutive(
-    frames: np.ndarray,
-    *,
-    singles: int = 8,
-    segments: int = 4,
-    consecutive: int = 4,
-    headline: str = "",
-    generated: bool = False,
+    frames: np.ndarray, *, singles: int = 8, segments: int = 4, consecutive: int = 4
 ) -> Figure:
     """The frames of one clip that a 2-D network and a 3-D network see, and what moves in each run.
 
@@ -44,23 +38,17 @@ def draw_consecutive(
     runs = segment_indices(len(frames), segments, consecutive)
     moved = np.ptp(frames[runs].astype(np.float32), axis=1).max(-1) / 255  # [K, h, w]
     heights = [style.strip_height(n, aspect) for n in (singles, max(8, runs.size), 2 * segments)]
-    page = style.new_page(sum(heights) + 1.5, generated=generated, headline=headline)
-    boxes = style.page_boxes(heights, top=0.6, space=0.33)
+    page, boxes = style.new_page(heights, top=0.6, space=0.33, bottom=0.24)
     rows = (
         (f"2-D:\n{singles} single frames", frames[single], single + 1),
         (f"3-D: {segments} times {consecutive} frames", frames[runs.ravel()], runs.ravel() + 1),
-        (
-            "what moves\nin a run",
-            moved[..., None].repeat(3, -1),
-            [f"{m.mean():.0%}" for m in moved],
-        ),
+        ("what moves\nin a run", np.stack([moved] * 3, -1), [f"{m.mean():.0%}" for m in moved]),
     )
     for (words, pictures, titles), (left, right, low, high) in zip(rows, boxes, strict=True):
         width = len(pictures) * aspect * (1 + style.GAP) * (low - high)
-        box = (left, left + min(width, right - left), low, high)
-        style.draw_strip(page, pictures, words, aspect=aspect, titles=titles, box=box)
+        style.draw_strip(page, pictures, words, (left, min(left + width, right), low, high), titles)
     alt = (
-        f"{headline}: {singles} single frames, {segments} runs of {consecutive} consecutive "
+        f"{singles} single frames, {segments} runs of {consecutive} consecutive "
         "frames, and how much each pixel changes in a run."
     )
     return style.attach(page.figure, alt, single=single, runs=runs, moved=moved)
@@ -68,12 +56,7 @@ def draw_consecutive(
 
 @style.drawing
 def draw_time_maps(
-    frames: np.ndarray,
-    maps: Sequence[np.ndarray],
-    *,
-    overlay: float = 0.6,
-    headline: str = "",
-    generated: bool = False,
+    frames: np.ndarray, maps: Sequence[np.ndarray], *, overlay: float = 0.6
 ) -> Figure:
     """Equation 1 of a 3-D network in one interval: a map per block and time step.
 
@@ -85,12 +68,10 @@ def draw_time_maps(
     count, aspect = len(frames), frames.shape[2] / frames.shape[1]
     tall = min(0.95, style.strip_height(count, aspect))
     wide = tall * aspect
-    page = style.new_page(5 * tall + 1.3, generated=generated, headline=headline)
-    boxes = style.page_boxes([tall] * 5, top=0.6, space=0.12)
+    page, boxes = style.new_page([tall] * 5, top=0.6, space=0.12, bottom=0.22)
     right = LEFT + count * wide * (1 + style.GAP)
     words = [f"frame {n + 1}" for n in range(count)]
-    box = (LEFT, right, *boxes[0][2:])
-    style.draw_strip(page, frames, "input", aspect=aspect, titles=words, box=box)
+    style.draw_strip(page, frames, "input", (LEFT, right, *boxes[0][2:]), words)
     for block, (values, (_, _, low, high)) in enumerate(zip(maps, boxes[1:], strict=True), 1):
         middles = (np.arange(len(values)) + 0.5) / len(values)
         laid = over_frames(frames[(middles * count).astype(int)], values, overlay)
@@ -99,14 +80,12 @@ def draw_time_maps(
         steps, rows, columns = values.shape
         style.label_row(page, f"Res{block}:\n{steps} × {rows}×{columns}", (LEFT, right, low, high))
     sizes = ", ".join("x".join(map(str, values.shape)) for values in maps)
-    alt = f"{headline}: {count} frames and the maps of four blocks over time, of sizes {sizes}."
+    alt = f"{count} frames and the maps of four blocks over time, of sizes {sizes}."
     return style.attach(page.figure, alt, **{f"res{i}": m for i, m in enumerate(maps, 1)})
 
 
 @style.drawing
-def draw_flow(
-    frames: np.ndarray, flow: np.ndarray, *, headline: str = "", generated: bool = False
-) -> Figure:
+def draw_flow(frames: np.ndarray, flow: np.ndarray) -> Figure:
     """Two frames, the motion between them as arrows, and as the picture that a network gets.
 
     Args:
@@ -117,11 +96,10 @@ def draw_flow(
     aspect = width / height
     motion = (flow[..., :2].astype(np.float32) - 128) / 127 * REACH
     tall = style.strip_height(4, aspect)
-    page = style.new_page(tall + 1.25, generated=generated, headline=headline)
-    [box] = style.page_boxes([tall], top=0.65, space=0)
+    page, [box] = style.new_page([tall], top=0.65, bottom=0.6)
     titles = ["frame", "next frame", "motion", "picture for the network"]
     pictures = [frames[0], frames[1], frames[0] // 2 + 127, flow]
-    style.draw_strip(page, pictures, f"{height}×{width}", aspect=aspect, titles=titles, box=box)
+    style.draw_strip(page, pictures, f"{height}×{width}", box, titles)
     cell = (box[1] - box[0]) / (4 * (1 + style.GAP) * width)  # inches
     start = box[0] + 2 * (box[1] - box[0]) / 4
     every = -(-width // MOST_ARROWS)
@@ -134,7 +112,7 @@ def draw_flow(
     note = f"speed in LR pixels per frame: mean {speed.mean():.1f}, greatest {speed.max():.1f}"
     note += f"; arrows {LONGER} times as long"
     page.text(LEFT, box[2] + 0.2, note, fontsize=8, color=MUTED)
-    alt = f"{headline}: two frames of {height}x{width} pixels and the motion between them; {note}."
+    alt = f"Two frames of {height}x{width} pixels and the motion between them; {note}."
     return style.attach(page.figure, alt, motion=motion, flow=flow)
 
 
@@ -147,7 +125,6 @@ def draw_fusion(
     fuse: Callable[[np.ndarray, np.ndarray, float], np.ndarray],
     *,
     flow_weight: float = 1.0,
-    generated: bool = False,
 ) -> Figure:
     """Late fusion: prec@1 against the weight of the flow stream; the first classes at one weight.
 
@@ -167,27 +144,24 @@ def draw_fusion(
         name: np.array([right(values)[labels == label].mean() for label in range(len(named))])
         for name, values in streams.items()
     }
-    figure = style.new_figure(4.0, generated=generated)
-    left, bars = (
-        figure.add_axes((0.07, 0.17, 0.36, 0.7)),
-        figure.add_axes((0.62, 0.17, 0.36, 0.7)),
-    )
+    figure = style.new_figure(4.0)
+    left, bars = (figure.add_axes((x, 0.17, 0.36, 0.7)) for x in (0.07, 0.62))
     left.plot(weights, curve, color=INK)
     whole = {name: right(values).mean() for name, values in streams.items()}
     for name in ("RGB", "flow"):
         left.axhline(whole[name], color=STREAMS[name], ls=":")
         left.text(3, whole[name], f"{name} alone", ha="right", va="bottom", fontsize=8)
     left.plot(flow_weight, whole["both"], "o", color=INK)
-    left.set_xlabel("weight of the flow stream (RGB has 1)", fontsize=9)
-    left.set_ylabel("prec@1 on the test clips (per cent)", fontsize=9)
-    left.set_title(f"weight {flow_weight:.1f}: {whole['both']:.1f} %", fontsize=10)
+    left.set_title(f"weight {flow_weight:.1f}: {whole['both']:.1f} %")
+    left.set_xlabel("weight of the flow stream (RGB has 1)")
+    left.set_ylabel("prec@1 on the test clips (per cent)")
     for shift, (name, values) in enumerate(by_class.items()):
         at = np.arange(len(named)) + 0.27 * (shift - 1)
         bars.barh(at, values, 0.25, color=STREAMS[name], label=f"{name} {whole[name]:.1f}")
     bars.set_yticks(range(len(named)), named, fontsize=8)
     bars.set(xlim=(0, 100), ylim=(len(named) - 0.5, -0.5))
-    bars.set_xlabel("prec@1 of each class (per cent)", fontsize=9)
-    bars.legend(ncols=3, fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1))
+    bars.set_xlabel("prec@1 of each class (per cent)")
+    bars.legend(ncols=3, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1))
     for axes in (left, bars):
         axes.spines[["top", "right"]].set_visible(False)
     said = ", ".join(f"{name} {value:.1f}" for name, value in whole.items())
@@ -197,12 +171,7 @@ def draw_fusion(
 
 @style.drawing
 def draw_streams(
-    pictures: dict[str, np.ndarray],
-    probabilities: dict[str, np.ndarray],
-    classes: Sequence[str],
-    *,
-    headline: str = "",
-    generated: bool = False,
+    pictures: dict[str, np.ndarray], probabilities: dict[str, np.ndarray], classes: Sequence[str]
 ) -> Figure:
     """One clip as each stream sees it, and the three best answers of each stream and of both.
 
@@ -213,17 +182,15 @@ def draw_streams(
     count, rows, columns, _ = pictures["RGB"].shape
     aspect = columns / rows
     tall = style.strip_height(count, aspect)
-    height = 2 * tall + BARS + 1.55
-    page = style.new_page(height, generated=generated, headline=headline)
-    boxes = style.page_boxes([tall] * len(pictures), top=0.4, space=0.06)
+    page, boxes = style.new_page([tall] * 2, top=0.4, space=0.06, bottom=BARS + 1.09)
     for (name, frames), box in zip(pictures.items(), boxes, strict=True):
-        style.draw_strip(page, frames, name, aspect=aspect, box=box)
+        style.draw_strip(page, frames, name, box)
     best = {name: best_answers(values, classes, 3) for name, values in probabilities.items()}
     for place, (name, answers) in enumerate(best.items()):
         ends = [(share + place) * (RIGHT - LEFT) / len(best) + LEFT for share in (0.02, 0.94)]
-        box = (*ends, height - 0.45, height - 0.45 - BARS)
+        box = (*ends, boxes[1][2] + BARS + 0.64, boxes[1][2] + 0.64)
         draw_answers(page, answers, name, STREAMS[name], box)
     said = "; ".join(f"{name} says {answers[0][0]}" for name, answers in best.items())
-    alt = f"{headline}: {said}."
+    alt = f"{said}."
     arrays = {f"{name}_probabilities": values for name, values in probabilities.items()}
     return style.attach(page.figure, alt, **arrays)

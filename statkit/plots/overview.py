@@ -18,7 +18,7 @@ TITLES = ("frames", "block 1", "block 2", "block 3", "block 4", "TAM")
 
 @drawing
 def draw_overview(
-    teacher: Prediction, student: Prediction, label: str, *, frame: int = 0, generated: bool = False
+    teacher: Prediction, student: Prediction, label: str, *, frame: int = 0
 ) -> Figure:
     """Two lanes, teacher and student, from frame to answer; between them the three losses.
 
@@ -27,7 +27,7 @@ def draw_overview(
         label: the true class.
         frame: which of the K frames to show.
     """
-    page = new_page(3.3, generated=generated)
+    page, _ = new_page([3.3], top=0, bottom=0)
     looks = {"teacher": teacher, "student": student}
     names = {"teacher": "teacher\n(fixed)", "student": "student\n(learns)"}
     for row, look in looks.items():

@@ -1,6 +1,7 @@
 """What the networks are shown of any clip, and what they answer."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,14 +12,14 @@ from statkit.evaluation import Prediction, best_answers
 from statkit.lowres import centre_crop, to_low_res
 
 from . import style
-from .style import INK, LEAST, MUTED, POINTS, WIDTH, Box
+from .style import INK, LEAST, POINTS, WIDTH, Box
 
 BARS = 1.55  # inches, the answers of a network
 SHOWN = 6  # frames side by side
 ASPECT = 4 / 3
 
 
-@style.drawing
+@partial(style.drawing, mark="the networks were trained on generated clips and know nothing else")
 def draw_own_clip(
     clip: OwnClip,
     looks: dict[str, Prediction],
@@ -26,7 +27,6 @@ def draw_own_clip(
     classes: Sequence[str],
     *,
     rows: int = 12,
-    generated: bool = False,
 ) -> Figure:
     """A clip in high and in low resolution, and under it each network's five best answers.
 
@@ -34,7 +34,6 @@ def draw_own_clip(
         looks: what each network says of it.
         rows: of the low-resolution picture, as far as the clip has so many; the answers are always
             those of a student at its own resolution.
-        generated: whether the networks know generated clips only.
     """
     which = np.linspace(0, len(clip.whole) - 1, SHOWN).round().astype(int)
     whole = centre_crop(clip.whole[which], (3, 4))
@@ -42,19 +41,15 @@ def draw_own_clip(
     size = (rows, round(rows * ASPECT))
     low = to_low_res(clip.whole[which], size)
     strip = style.strip_height(SHOWN, ASPECT)
-    height = 2 * strip + BARS + 1.35
-    page = style.new_page(height, generated=False, headline=f"{clip.name} ({clip.info})")
-    above, below = style.page_boxes([strip, strip], top=0.35, space=0.05)
-    style.draw_strip(page, whole, "as recorded\n(3:4 crop)", aspect=ASPECT, box=above)
-    style.draw_strip(page, low, f"LR\n{size[0]}×{size[1]}", aspect=ASPECT, box=below)
+    page, (above, below) = style.new_page([strip] * 2, top=0.35, space=0.05, bottom=BARS + 0.95)
+    style.add_headline(page.figure, f"{clip.name} ({clip.info})")
+    style.draw_strip(page, whole, "as recorded\n(3:4 crop)", above)
+    style.draw_strip(page, low, f"LR\n{size[0]}×{size[1]}", below)
     answers = {key: best_answers(look.probabilities, classes) for key, look in looks.items()}
     for place, (key, best) in enumerate(answers.items()):
         left, right = ((share + place) * WIDTH / len(looks) for share in (0.12, 0.92))
-        box = (left, right, height - 0.45, height - 0.45 - BARS)
+        box = (left, right, below[2] + 0.5 + BARS, below[2] + 0.5)
         draw_answers(page, best, titles[key], style.colour_of(key), box)
-    if generated:
-        words = "the networks were trained on generated clips and know nothing else"
-        page.text(0.995 * WIDTH, height - 0.06, words, ha="right", fontsize=8, color=MUTED)
     said = "; ".join(
         f"{titles[key]}: {best[0][0]}, {100 * best[0][1]:.0f} %" for key, best in answers.items()
     )

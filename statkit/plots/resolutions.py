@@ -3,6 +3,7 @@ accuracy against resolution or labels."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import prod
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +27,6 @@ def draw_against(
     *,
     label: str,
     chance: float,
-    generated: bool = False,
 ) -> Figure:
     """prec@1 and prec@5, a line a row: means with the 95 % interval of several runs, a dot a run.
 
@@ -40,7 +40,7 @@ def draw_against(
     results = [result for result in results if result.row in titles]
     rows = [row for row in titles if any(result.row == row for result in results)]
     ticks = {place_of(result): tick_of(result) for result in results}
-    figure = new_figure(HEIGHT, generated=generated)
+    figure = new_figure(HEIGHT)
     arrays = {"places": np.array(sorted(ticks))}
     for number, (measure, words) in enumerate(MEASURES.items()):
         left = (0.75 + number * WIDTH / 2) / WIDTH
@@ -49,17 +49,18 @@ def draw_against(
             # Beside each other, so that intervals do not hide one another.
             shift = 1.04 ** (order - (len(rows) - 1) / 2)
             runs = [result for result in results if result.row == row]
-            means = _draw_row(axes, runs, place_of, measure, titles[row], shift)
+            here = np.unique([place_of(run) for run in runs])
+            columns = [[getattr(r, measure) for r in runs if place_of(r) == at] for at in here]
+            means = draw_means(axes, here * shift, columns, titles[row], colour_of(row))
             arrays[f"{row}_{measure}"] = means
         axes.set_xscale("log")
         axes.set_xticks(sorted(ticks), [ticks[place] for place in sorted(ticks)], fontsize=8)
         axes.minorticks_off()
         axes.axhline(chance * (1 if measure == "prec1" else 5), color=MUTED, ls=":", lw=1)
-        axes.set_xlabel(label, fontsize=9)
-        axes.set_ylabel(f"{words} on the test clips (per cent)", fontsize=9)
+        axes.set(xlabel=label, ylabel=f"{words} on the test clips (per cent)")
         axes.set(xlim=(min(ticks) / 1.3, max(ticks) * 1.3), ylim=(0, 100))
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    axes.legend(fontsize=9, loc="lower right")
     about = {"fontsize": 8, "color": MUTED, "ha": "right", "va": "top"}
     figure.axes[0].text(max(ticks) * 1.3, chance - 1, "chance", **about)
     said = ", ".join(
@@ -70,20 +71,10 @@ def draw_against(
     return attach(figure, f"prec@1 in per cent at {places}: {said}.", **arrays)
 
 
-def _draw_row(
-    axes: Axes, runs: Sequence[Result], place_of, measure: str, title: str, shift: float
-) -> np.ndarray:
-    places = sorted({place_of(run) for run in runs})
-    values = [[getattr(r, measure) for r in runs if place_of(r) == place] for place in places]
-    at, colour = np.array(places) * shift, colour_of(runs[0].row)
-    return draw_means(axes, at, values, title=title, colour=colour)
-
-
 def draw_means(
     axes: Axes,
     places: np.ndarray,
     columns: Sequence[Sequence[float]],
-    *,
     title: str,
     colour: str,
     line: str = "-",
@@ -107,15 +98,9 @@ def draw_means(
     return means
 
 
-def pixels(result: Result) -> int:
-    """How many pixels a frame has at the run's resolution."""
-    height, width = result.resolution.split("x")
-    return int(height) * int(width)
-
-
 draw_resolutions = partial(
     draw_against,
-    place_of=pixels,
+    place_of=lambda result: prod(map(int, result.resolution.split("x"))),
     tick_of=lambda result: result.resolution.replace("x", "×"),
     label="LR resolution (pixels, log scale)",
 )
@@ -141,13 +126,7 @@ def draw_labels(
 
 
 @drawing
-def draw_cameras(
-    image: np.ndarray,
-    sizes: Sequence[tuple[int, int]],
-    *,
-    headline: str = "",
-    generated: bool = False,
-) -> Figure:
+def draw_cameras(image: np.ndarray, sizes: Sequence[tuple[int, int]]) -> Figure:
     """One frame as recorded and as cameras of several resolutions see it, side by side.
 
     Args:
@@ -159,12 +138,12 @@ def draw_cameras(
     height, width = sizes[0]
     each = (WIDTH - 0.1) / len(seen)
     tall = (each - 0.08) * height / width
-    page = new_page(tall + 0.95, generated=generated, headline=headline)
+    page, _ = new_page([tall], top=0.62, bottom=0.33)
     for place, picture in enumerate(seen):
         left, rows, columns = 0.09 + place * each, *picture.shape[:2]
         draw_image(page, picture, (left, left + each - 0.08, 0.62 + tall, 0.62))
         words = f"{rows}×{columns}" + (" (HR)" if not place else "")
         page.text(left + each / 2, 0.53, words, ha="center", fontsize=9, color=INK)
     names = ", ".join(f"{rows}x{columns}" for rows, columns in sizes)
-    alt = f"{headline}: one frame in high resolution and at {names} pixels."
+    alt = f"One frame in high resolution and at {names} pixels."
     return attach(page.figure, alt, **{f"{p.shape[0]}x{p.shape[1]}": p for p in seen})

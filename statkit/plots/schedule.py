@@ -27,7 +27,7 @@ def draw_schedule(
     """
     found = [inner_weights(schedule, number, epochs) for number in range(epochs)]
     sat, tat = np.array([one.sat for one in found]), np.array([one.tat for one in found])
-    figure = new_figure(HEIGHT, generated=False)
+    figure = new_figure(HEIGHT)
     panels = (
         (sat, [f"Res{i}" for i in range(1, 5)], BLOCKS, "SAT: blocks (Equation 2)"),
         (tat, ["FC1", "FC2"], LAYERS, "TAT: layers (Equation 3)"),
@@ -36,10 +36,8 @@ def draw_schedule(
         left = (0.65 + place * WIDTH / 2) / WIDTH
         axes = figure.add_axes((left, 0.6 / HEIGHT, (WIDTH / 2 - 1.45) / WIDTH, 2.35 / HEIGHT))
         _draw_shares(axes, weights, names, colours, epoch)
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel("epoch", fontsize=9)
-        if not place:
-            axes.set_ylabel("share of the loss (per cent)", fontsize=9)
+        axes.set(title=title, xlabel="epoch")
+    figure.axes[0].set_ylabel("share of the loss (per cent)")
     read = ", ".join(f"Res{i + 1} {100 * value:.0f} %" for i, value in enumerate(sat[epoch]))
     read += ", " + ", ".join(f"FC{i + 1} {100 * value:.0f} %" for i, value in enumerate(tat[epoch]))
     alt = f"Weights of blocks and layers over {epochs} epochs; in epoch {epoch}: {read}."

@@ -21,8 +21,6 @@ def draw_spatial_attention(
     block: int = 4,
     overlay: float = 0.6,
     actor: np.ndarray | None = None,
-    headline: str = "",
-    generated: bool = False,
 ) -> Figure:
     """A row a network: what it sees of one frame and a map a block; below, one block at large.
 
@@ -37,28 +35,24 @@ def draw_spatial_attention(
     aspect = size[1] / size[0]
     small, large = style.strip_height(5, aspect), style.strip_height(len(frames), aspect)
     heights = [*[small] * len(frames), large]
-    height = sum(heights) + 0.25 * len(frames) + 0.95
-    page = style.new_page(height, generated=generated, headline=headline)
-    boxes = style.page_boxes(heights, top=0.55, space=0.25)
+    page, boxes = style.new_page(heights, top=0.55, space=0.25, bottom=0.4)
     chosen, arrays = [], {}
-    for place, (key, frame) in enumerate(frames.items()):
+    for (key, frame), box in zip(frames.items(), boxes, strict=False):
         seen = style.enlarge(frame, size)[None]
         laid = [over_frames(seen, values[None], overlay)[0] for values in maps[key]]
         words = ["what it sees"]
         words += [f"Res{i}: {h}×{w}" for i, (h, w) in enumerate(map(np.shape, maps[key]), 1)]
-        strip = [seen[0], *laid]
-        style.draw_strip(page, strip, titles[key], aspect=aspect, titles=words, box=boxes[place])
+        style.draw_strip(page, [seen[0], *laid], titles[key], box, words)
         chosen.append(laid[block - 1])
         arrays |= {f"{key}_res{i}": values for i, values in enumerate(maps[key], 1)}
     label = f"Res{block}" + ("\nwhite: the\nactor's outline" if actor is not None else "")
-    words = [titles[key] for key in frames]
-    style.draw_strip(page, chosen, label, aspect=aspect, titles=words, box=boxes[-1])
+    style.draw_strip(page, chosen, label, boxes[-1], [titles[key] for key in frames])
     if actor is not None:
         _outline(page, actor, len(chosen), boxes[-1])
     note = "each map from its own least value (dark) to its own greatest (bright)"
-    page.text(LEFT, height - 0.1, note, fontsize=8, color=MUTED)
+    page.text(LEFT, boxes[-1][2] + 0.3, note, fontsize=8, color=MUTED)
     alt = (
-        f"{headline}. For {', '.join(titles[key] for key in frames)}: one frame and the attention "
+        f"For {', '.join(titles[key] for key in frames)}: one frame and the attention "
         f"of residual blocks 1 to 4 over it; block {block} at large below."
     )
     return style.attach(page.figure, alt, **arrays)
@@ -77,11 +71,7 @@ def _outline(page: Axes, actor: np.ndarray, count: int, box: Box) -> None:
 
 @style.drawing
 def draw_actor_scores(
-    scores: dict[str, np.ndarray],
-    ideals: dict[str, Sequence[float]],
-    titles: dict[str, str],
-    *,
-    generated: bool = False,
+    scores: dict[str, np.ndarray], ideals: dict[str, Sequence[float]], titles: dict[str, str]
 ) -> Figure:
     """How much of each block's attention is on the actor, over all test frames.
 
@@ -89,7 +79,7 @@ def draw_actor_scores(
         scores: network -> ``[4, N]``, :func:`statkit.evaluation.attention_on_actor` of each block.
         ideals: network -> the mean score of a map that is the actor's outline itself, a block.
     """
-    figure = style.new_figure(3.9, generated=generated)
+    figure = style.new_figure(3.9)
     axes = figure.add_axes((0.08, 0.14, 0.9, 0.74))
     width = 0.8 / len(scores)
     arrays, said = {}, []
@@ -115,10 +105,9 @@ def draw_actor_scores(
     axes.axhline(1, color=MUTED, lw=1)
     axes.text(-0.52, 1, "blind", fontsize=8, color=MUTED, va="bottom")
     axes.set_xticks(range(4), [f"Res{i}" for i in range(1, 5)])
-    axes.set_xlim(-0.55, 3.55)
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_ylabel("attention on the actor / mean of the frame", fontsize=9)
-    figure.legend(loc="upper center", ncols=len(scores) + 1, fontsize=9, frameon=False)
+    axes.set(xlim=(-0.55, 3.55), ylabel="attention on the actor / mean of the frame")
+    figure.legend(loc="upper center", ncols=len(scores) + 1, fontsize=9)
     alt = f"Mean attention on the actor over that in the frame, blocks 1 to 4: {'; '.join(said)}."
     return style.attach(figure, alt, **arrays)

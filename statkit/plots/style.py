@@ -3,9 +3,9 @@ generated clips, and the arrays that a figure shows."""
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 
 import numpy as np
 from matplotlib import rc_context, rcParams, rcParamsDefault
@@ -22,6 +22,7 @@ GAP = 0.04  # between the images of a strip, as a share of their width
 MAPS = "inferno"  # attention: dark is little, bright is much
 INK, MUTED = "#222222", "#777777"
 GROUND = "#e4e4e4"  # under what belongs to the true action
+GREY = "\n(grey: action)"  # in the label of a row with such a ground
 # Okabe and Ito's palette.
 COLOURS = {
     "teacher": "#0072B2",
@@ -46,6 +47,10 @@ OTHER_LETTERS = (
 NO_LOOK = ("backend", "interactive", "toolbar", "timezone", "savefig.directory", "tk.", "webagg.")
 
 
+# Sizes of words and legends that most figures have.
+SIZES = {"axes.labelsize": 9, "axes.titlesize": 10, "legend.frameon": False}
+
+
 @cache
 def _families() -> list[str]:
     there = {font.name for font in fontManager.ttflist}
@@ -56,48 +61,75 @@ def _families() -> list[str]:
 def same_everywhere() -> Iterator[None]:
     """Matplotlib's own settings instead of those of the user's ``matplotlibrc``, and texts drawn
     as they are: "$" is no mathematics in a file's or a class's name."""
-    wanted = {**rcParamsDefault, "text.parse_math": False, "font.family": _families()}
+    ours = {**SIZES, "text.parse_math": False, "font.family": _families()}
     differ = {
         name: value
-        for name, value in wanted.items()
+        for name, value in {**rcParamsDefault, **ours}.items()
         if not name.startswith(NO_LOOK) and rcParams[name] != value
     }
     with rc_context(differ):
         yield
 
 
-drawing = same_everywhere()
-"""Decorates a function that draws a figure: it then runs with :func:`same_everywhere`."""
+def drawing(draw: Callable[..., Figure], mark: str = "generated clips") -> Callable[..., Figure]:
+    """Decorate a function that draws a figure: it runs with :func:`same_everywhere`, and it takes
+    two more arguments: ``headline``, words above the figure and before its alt text, and
+    ``generated``, whether the figure gets the mark."""
+
+    @wraps(draw)
+    def drawn(*arguments, headline: str = "", generated: bool = False, **options) -> Figure:
+        with same_everywhere():
+            figure = draw(*arguments, **options)
+            if headline:
+                add_headline(figure, headline)
+                figure.alt = f"{headline}. {figure.alt}"
+            if generated:
+                add_mark(figure, mark)
+        return figure
+
+    return drawn
 
 
-def new_figure(height: float, *, generated: bool, headline: str = "") -> Figure:
-    """An empty figure of page width with a headline, marked where the clips are generated."""
-    figure = Figure(figsize=(WIDTH, height), dpi=100)
-    figure.text(0.5, 1 - 0.22 / height, headline, ha="center", fontsize=11, color=INK)
-    if generated:
-        figure.text(0.995, 0.06 / height, "generated clips", ha="right", fontsize=8, color=MUTED)
-    return figure
+def add_headline(figure: Figure, words: str) -> None:
+    """Words above the whole figure."""
+    figure.text(0.5, 1 - 0.22 / figure.get_figheight(), words, ha="center", fontsize=11, color=INK)
 
 
-def new_page(height: float, *, generated: bool, headline: str = "") -> Axes:
-    """The one invisible axes of a new figure, all over it, in inches from its top left corner.
+def add_mark(figure: Figure, words: str = "generated clips") -> None:
+    """The origin of the clips, in the lower right corner."""
+    about = {"ha": "right", "fontsize": 8, "color": MUTED}
+    figure.text(0.995, 0.06 / figure.get_figheight(), words, **about)
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure of page width; height in inches."""
+    return Figure(figsize=(WIDTH, height), dpi=100)
+
+
+def new_page(
+    heights: Sequence[float], *, top: float, space: float = 0, bottom: float
+) -> tuple[Axes, list[Box]]:
+    """The one invisible axes of a new figure, all over it, in inches from its top left corner, and
+    a box for each row, for :func:`draw_strip`: one under the other, room for labels to their left.
 
     An axes costs more to make than the strips and bars in it: a figure behind sliders has one.
     """
-    page = new_figure(height, generated=generated, headline=headline).add_axes((0, 0, 1, 1))
+    ends = np.cumsum(np.add(heights, space)) + top - space
+    height = float(ends[-1] + bottom)
+    page = new_figure(height).add_axes((0, 0, 1, 1))
     page.set_axis_off()
     page.set(xlim=(0, WIDTH), ylim=(height, 0))
-    return page
-
-
-def page_boxes(heights: Sequence[float], *, top: float, space: float) -> list[Box]:
-    """Boxes for :func:`draw_strip` one under the other on a page, room for labels to their left;
-    all in inches."""
-    ends = np.cumsum(np.add(heights, space)) + top - space
-    return [
-        (LEFT, RIGHT, float(end), float(end - height))
-        for end, height in zip(ends, heights, strict=True)
+    return page, [
+        (LEFT, RIGHT, float(end), float(end - tall))
+        for end, tall in zip(ends, heights, strict=True)
     ]
+
+
+def add_axes(page: Axes, box: Box) -> Axes:
+    """New axes in the place of a box of the page."""
+    (left, right, bottom, top), height = box, page.figure.get_figheight()
+    corner = left / WIDTH, 1 - bottom / height
+    return page.figure.add_axes((*corner, (right - left) / WIDTH, (bottom - top) / height))
 
 
 def attach(figure: Figure, alt: str, **arrays: np.ndarray) -> Figure:
@@ -105,18 +137,6 @@ def attach(figure: Figure, alt: str, **arrays: np.ndarray) -> Figure:
     figure.shown = {name: np.asarray(values) for name, values in arrays.items()}
     figure.alt = alt
     return figure
-
-
-def add_rows(figure: Figure, heights: Sequence[float], *, top: float, bottom: float) -> list[Axes]:
-    """Axes in place of :func:`page_boxes`, which fill the figure from top to bottom; in inches."""
-    total = figure.get_figheight()
-    space = (total - top - bottom - sum(heights)) / max(1, len(heights) - 1)
-    left, width = LEFT / WIDTH, (RIGHT - LEFT) / WIDTH
-    boxes = page_boxes(heights, top=top, space=space)
-    return [
-        figure.add_axes((left, 1 - low / total, width, (low - high) / total))
-        for _, _, low, high in boxes
-    ]
 
 
 def strip_height(count: int, aspect: float) -> float:
@@ -130,34 +150,27 @@ def draw_image(axes: Axes, image: np.ndarray, box: Box) -> None:
 
 
 def draw_strip(
-    axes: Axes,
-    images: Sequence[np.ndarray],
-    label: str,
-    *,
-    aspect: float,
-    titles: Sequence = (),
-    box: Box | None = None,
+    page: Axes, images: Sequence[np.ndarray], label: str, box: Box, titles: Sequence = ()
 ) -> None:
-    """Images side by side in one axes, pixels as they are, whatever their resolution.
+    """Images side by side in a box, pixels as they are, whatever their resolution.
 
     Args:
         images: ``[h, w, 3]``, uint8 or float in 0..1.
-        aspect: width over height of each, as shown.
+        label: words to the left.
         titles: what to write above each.
-        box: where in the axes; all of it when None, which also sets its limits.
     """
-    left, right, bottom, top = box or (0, len(images) * aspect * (1 + GAP), 0, 1)
-    draw_image(axes, _side_by_side(images), (left, right, bottom, top))
+    left, right, bottom, top = box
+    draw_image(page, _side_by_side(images), box)
     above = top + 0.04 * (top - bottom)
     for place, title in zip(strip_centres(len(titles), left, right), titles, strict=True):
-        axes.text(place, above, title, ha="center", fontsize=9, color=INK)
-    axes.set_axis_off()
-    label_row(axes, label, (left, right, bottom, top))
+        page.text(place, above, title, ha="center", fontsize=9, color=INK)
+    label_row(page, label, box)
 
 
 def draw_weights(
     page: Axes,
     weights: np.ndarray,
+    label: str,
     box: Box,
     *,
     highest: float,
@@ -168,6 +181,7 @@ def draw_weights(
     """The temporal attention ``[K]`` in per cent, as bars under the frames of a strip.
 
     Args:
+        label: words to the left.
         highest: a bar of this weight leaves just room for its number.
         action: bool ``[K]``, where the true action is: a grey ground.
         expected: ``[K]``, what the weights would be otherwise: dashes.
@@ -178,6 +192,7 @@ def draw_weights(
     if action is not None:
         grounds = [(place - step / 2, step) for place in places[action]]
         page.broken_barh(grounds, (bottom, top - bottom), color=GROUND, lw=0)
+    label_row(page, label, box)
     ends = bottom + weights * unit
     page.vlines(places, bottom, ends, lw=0.5 * step * POINTS, color=colour)
     if expected is not None:
@@ -234,10 +249,8 @@ def colour_of(row: str) -> str:
     return COLOURS.get(row, OTHER)
 
 
-def label_row(axes: Axes, text: str, box: Box | None = None) -> None:
-    """Words to the left of a row: of a box in the axes, or of the whole axes."""
-    left, right, bottom, top = box or (0, 1, 0, 1)
-    x, y = left - 0.012 * (right - left), (bottom + top) / 2
-    units = axes.transData if box else axes.transAxes
-    about = {"ha": "right", "va": "center", "fontsize": 9, "color": INK}
-    axes.text(x, y, in_lines(text), transform=units, **about)
+def label_row(page: Axes, text: str, box: Box) -> None:
+    """Words to the left of a box."""
+    left, right, bottom, top = box
+    place = left - 0.012 * (right - left), (bottom + top) / 2
+    page.text(*place, in_lines(text), ha="right", va="center", fontsize=9, color=INK)

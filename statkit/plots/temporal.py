@@ -9,19 +9,14 @@ from matplotlib.figure import Figure
 from statkit.sampling import segment_indices
 
 from . import style
-from .style import COLOURS, GROUND, INK, LEFT, MUTED, OTHER, RIGHT, WIDTH
+from .style import COLOURS, GROUND, INK, LEFT, MUTED, OTHER, RIGHT
 
 TALLEST = 1.1  # inches of a frame in draw_intervals
 
 
 @style.drawing
 def draw_intervals(
-    frames: np.ndarray,
-    *,
-    segments: int = 8,
-    shift: int = 0,
-    action: tuple[int, int] | None = None,
-    generated: bool = False,
+    frames: np.ndarray, *, segments: int = 8, shift: int = 0, action: tuple[int, int] | None = None
 ) -> Figure:
     """A clip on a line, cut into K intervals: a random frame of each, and the centre frame.
 
@@ -38,10 +33,11 @@ def draw_intervals(
     }
     span = RIGHT - LEFT
     tall = min(TALLEST, 0.96 * span / segments * height / width)
-    figure = style.new_figure(2 * tall + 1.75, generated=generated)
-    axes = style.add_rows(figure, [tall, 0.45, tall], top=0.35, bottom=0.6)
+    page, boxes = style.new_page([tall, 0.45, tall], top=0.35, space=0.175, bottom=0.6)
+    axes = [style.add_axes(page, box) for box in boxes]
     arrays = {"borders": np.arange(segments + 1) * length / segments}
-    for ax, colour, (words, rng) in zip(axes[::2], COLOURS.values(), drawn.items(), strict=False):
+    rows = zip(axes[::2], boxes[::2], COLOURS.values(), drawn.items(), strict=False)
+    for ax, box, colour, (words, rng) in rows:
         chosen = segment_indices(length, segments, rng=rng)[:, 0]
         middles = arrays["borders"][:-1] + length / segments / 2
         half = tall * width / height / span * length / 2
@@ -49,20 +45,20 @@ def draw_intervals(
             ax.imshow(frames[frame], extent=(middle - half, middle + half, 0, 1), aspect="auto")
         up = ax is axes[0]
         axes[1].plot(chosen + 0.5, np.full(segments, 0.75 if up else 0.25), "v^"[not up], c=colour)
-        style.label_row(ax, words)
+        style.label_row(page, words, box)
         ax.set_axis_off()
         arrays["random" if up else "centre"] = chosen
     for ax in axes:
         ax.set_xlim(0, length)
     axes[1].vlines(arrays["borders"], 0, 1, colors=INK, lw=1)
     axes[1].set(ylim=(0, 1), xticks=[], yticks=[])
-    style.label_row(axes[1], "frames" if action is None else "frames\n(grey: action)")
+    style.label_row(page, "frames" + style.GREY * (action is not None), boxes[1])
     if action is not None:
         axes[1].axvspan(*action, color=GROUND, lw=0)
     note = f"K = {segments} intervals of {length / segments:.3g} frames each, of {length}"
-    figure.text(LEFT / WIDTH, 0.2 / figure.get_figheight(), note, fontsize=8, color=MUTED)
+    page.text(LEFT, boxes[2][2] + 0.4, note, fontsize=8, color=MUTED)
     alt = f"A clip of {length} frames cut into {segments} intervals, one frame from each."
-    return style.attach(figure, alt, **arrays)
+    return style.attach(page.figure, alt, **arrays)
 
 
 @style.drawing
@@ -75,8 +71,6 @@ def draw_temporal_attention(
     inside: np.ndarray | None = None,
     says: Sequence[str] = ("", ""),
     colour: str = OTHER,
-    headline: str = "",
-    generated: bool = False,
 ) -> Figure:
     """The K frames of a clip with their weights, as filmed and in another order.
 
@@ -91,23 +85,22 @@ def draw_temporal_attention(
     """
     segments, aspect = len(frames), frames.shape[2] / frames.shape[1]
     row = style.strip_height(segments, aspect)
-    heights = [row, 0.75, row, 0.75]
-    page = style.new_page(sum(heights) + 1.75, generated=generated, headline=headline)
-    boxes = style.page_boxes(heights, top=0.6, space=0.23)
+    page, boxes = style.new_page([row, 0.75] * 2, top=0.6, space=0.23, bottom=0.46)
     highest = max(before.max(), after.max(), 1.5 / segments)
-    shown = (np.arange(segments), before, None), (order, after, before[order])
-    for place, (numbers, weights, expected) in enumerate(shown):
+    shown = (
+        (np.arange(segments), before, None, "weights" + style.GREY * (inside is not None)),
+        (order, after, before[order], "weights\n(dashes: had\nthey gone with\nthe frames)"),
+    )
+    for place, (numbers, weights, expected, label) in enumerate(shown):
         names = [str(number + 1) for number in numbers]
         strip, bars = boxes[2 * place : 2 * place + 2]
-        style.draw_strip(page, frames[numbers], says[place], aspect=aspect, titles=names, box=strip)
+        style.draw_strip(page, frames[numbers], says[place], strip, names)
         action = None if inside is None else inside[numbers]
         about = {"highest": highest, "colour": colour, "action": action, "expected": expected}
-        style.draw_weights(page, weights, bars, **about)
-    style.label_row(page, "weights" + ("\n(grey: action)" if inside is not None else ""), boxes[1])
-    style.label_row(page, "weights\n(dashes: had\nthey gone with\nthe frames)", boxes[3])
+        style.draw_weights(page, weights, label, bars, **about)
     rounded = [" ".join(f"{value:.2f}" for value in weights) for weights in (before, after)]
     alt = (
-        f"{headline}. {segments} frames with weights {rounded[0]}; then frames {', '.join(names)} "
+        f"{segments} frames with weights {rounded[0]}; then frames {', '.join(names)} "
         f"with weights {rounded[1]}."
     )
     return style.attach(page.figure, alt, before=before, after=after, order=order)
@@ -120,7 +113,6 @@ def draw_orders(
     titles: dict[str, str],
     *,
     action: np.ndarray | None = None,
-    generated: bool = False,
 ) -> Figure:
     """Whether weights go with the frames or stay at their places, over all test clips.
 
@@ -132,7 +124,7 @@ def draw_orders(
     """
     lines = [(order, key) for order, networks in overlaps.items() for key in networks]
     height = max(3.2, 0.3 * len(lines) + 1.3)
-    figure = style.new_figure(height, generated=generated)
+    figure = style.new_figure(height)
     left = figure.add_axes((0.19, 0.6 / height, 0.3, 1 - 1.1 / height))
     right = figure.add_axes((0.58, 0.6 / height, 0.4, 1 - 1.1 / height))
     arrays = {}
@@ -146,7 +138,7 @@ def draw_orders(
     names = [f"{order}: {titles[key]}" for order, key in lines]
     left.set_yticks(range(len(lines)), names, fontsize=8)
     left.set(xlim=(-0.04, 1.04), ylim=(len(lines) - 0.5, -0.5))
-    left.set_xlabel("overlap with the weights as filmed", fontsize=9)
+    left.set_xlabel("overlap with the weights as filmed")
     left.set_title("● moved with the frames   □ left in place", fontsize=9)
     left.grid(axis="x", lw=0.3)
     if action is not None:
@@ -162,9 +154,7 @@ def draw_orders(
     first = next(iter(profiles.values()))
     words = "   ".join(map(" ".join, zip("●□", first, strict=True)))
     right.set_title(words + ("   grey: action" if action is not None else ""), fontsize=9)
-    right.set_xlabel("place (interval)", fontsize=9)
-    right.set_ylim(0, None)
-    right.set_ylabel("mean weight (per cent)", fontsize=9)
+    right.set(xlabel="place (interval)", ylabel="mean weight (per cent)", ylim=(0, None))
     right.set_xticks(range(1, 1 + len(next(iter(first.values())))))
     said = "; ".join(
         f"{name} {arrays[f'{key} {order}'][0]:.2f} and {arrays[f'{key} {order}'][1]:.2f}"

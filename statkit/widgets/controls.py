@@ -34,14 +34,8 @@ class Slider:
     def widget(self) -> ipywidgets.Widget:
         whole = all(isinstance(n, int) for n in (self.least, self.greatest, self.value, self.step))
         kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-        return kind(
-            value=self.value,
-            min=self.least,
-            max=self.greatest,
-            step=self.step,
-            description=self.label,
-            **LOOK,
-        )
+        about = {"min": self.least, "max": self.greatest, "step": self.step}
+        return kind(value=self.value, description=self.label, **about, **LOOK)
 
     def ends(self) -> tuple:
         return (self.least, self.greatest)

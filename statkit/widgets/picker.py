@@ -11,13 +11,7 @@ import ipywidgets
 import traitlets
 
 from statkit.data.frames import FrameSettings
-from statkit.data.own_clip import (
-    MOST_BYTES,
-    OwnClip,
-    check_bytes,
-    read_bytes,
-    read_clip,
-)
+from statkit.data.own_clip import MOST_BYTES, OwnClip, check_bytes, read_bytes, read_clip
 from statkit.runtime.parameters import pasted_path
 from statkit.runtime.progress import HEADLESS
 from statkit.video import VIDEO_SUFFIXES, VideoError
@@ -110,8 +104,7 @@ class PickerBox(ipywidgets.VBox):
 
 class ClipChoice:
     """A control for :func:`statkit.widgets.explorer.explore`: which clip. All pictures that are
-    drawn with
-    the same ``ClipChoice`` show the same clip.
+    drawn with the same ``ClipChoice`` show the same clip.
 
     Args:
         path: the first clip; nothing for the spare.

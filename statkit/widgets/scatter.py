@@ -14,6 +14,7 @@ from IPython.display import display
 from PIL import Image
 
 from statkit.plots.embeddings import class_style, draw_doubts
+from statkit.plots.style import enlarge
 from statkit.runtime.progress import HEADLESS
 
 from .explorer import with_words
@@ -147,12 +148,8 @@ def side_by_side(hr: np.ndarray, lr: np.ndarray, count: int = 4) -> np.ndarray:
         uint8 ``[2 * h, count * w, 3]``, the size of the HR frames.
     """
     which = np.linspace(0, len(hr) - 1, count).round().astype(int)
-    height, width = hr.shape[1:3]
-    rows = np.arange(height) * lr.shape[1] // height
-    columns = np.arange(width) * lr.shape[2] // width
-    enlarged = lr[which][:, rows][:, :, columns]
-    strips = [np.concatenate(list(frames), 1) for frames in (hr[which], enlarged)]
-    return np.concatenate(strips, 0)
+    large = [enlarge(frame, hr.shape[1:3]) for frame in lr[which]]
+    return np.concatenate([np.concatenate([*frames], 1) for frames in (hr[which], large)])
 
 
 def as_png(image: np.ndarray) -> bytes:

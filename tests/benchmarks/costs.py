@@ -20,7 +20,7 @@ def draw_costs(lines: Sequence[tuple[str, object]]) -> Figure:
         lines: pairs of a letter and a :class:`tests.benchmarks.measure.Comparison`.
     """
     height = 0.95 + 0.24 * len(lines)
-    figure = new_figure(height, generated=False)
+    figure = new_figure(height)
     axes = figure.add_axes((0.56, 0.6 / height, 0.36, 1 - 0.85 / height))
     for place, (letter, line) in enumerate(lines):
         mark, colour = MARKS[line.met]
