@@ -84,7 +84,7 @@ def test_a_failure_is_told_beside_the_button(dataset):
 
 
 def test_a_prediction_is_kept_and_shown_beside_what_was_measured():
-    guess = Guess("test_flat", "What comes?", ["flat", "peaked <b>"])
+    guess = Guess("test_flat", ["flat", "peaked <b>"])
     assert guess.said is None
     box = guess.measured("peaked <b>", "It is 3.")
     assert "nothing yet" in box.value and "peaked &lt;b&gt;" in box.value
@@ -92,7 +92,7 @@ def test_a_prediction_is_kept_and_shown_beside_what_was_measured():
     assert "predicted: <b>flat</b>. Measured" in box.value and "✓" not in box.value
     guess.buttons.value = "peaked <b>"
     assert "✓" in box.value
-    assert Guess("test_flat", "What comes?", ["flat", "peaked <b>"]).said == "peaked <b>"
-    assert Guess("test_flat", "What comes?", ["other", "options"]).said is None
+    assert Guess("test_flat", ["flat", "peaked <b>"]).said == "peaked <b>"
+    assert Guess("test_flat", ["other", "options"]).said is None
     with pytest.raises(ValueError, match="none of"):
         guess.measured("else")

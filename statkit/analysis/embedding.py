@@ -117,11 +117,10 @@ def clark_evans_ratio(points: np.ndarray) -> float:
         points: float ``[N, 2]``; the area is that of their convex hull.
     """
     from scipy.spatial import ConvexHull
-    from sklearn.neighbors import NearestNeighbors
 
     if np.linalg.matrix_rank(points - points.mean(0)) < 2:
         return 0.0  # points in one place or on one line have no area
-    nearest = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()[0].mean()
+    nearest = np.linalg.norm(points - points[neighbours(points, 1)[:, 0]], axis=1).mean()
     area = ConvexHull(points).volume  # in two dimensions the volume is the area
     return float(nearest / (0.5 * np.sqrt(area / len(points))))
 

@@ -9,9 +9,9 @@ import tomllib
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 
 import nbformat
+from jinja2 import Environment, FileSystemLoader
 from nbformat import NotebookNode
 
 from statkit.runtime.cache import save_text
@@ -21,11 +21,8 @@ from .runner import without_widgets
 
 HERE = Path(__file__).parent
 CAPTIONS = tomllib.loads((HERE / "captions.toml").read_text("utf-8"))
-PAGE, FIRST_PAGE = (
-    Template((HERE / f"{name}.html").read_text("utf-8")) for name in ("page", "first_page")
-)
+PAGES = Environment(loader=FileSystemLoader(HERE), autoescape=True)
 RECORDED = "recorded"  # the folder of the pictures that controls choose
-SCRIPT = '<script src="book.js"></script>'
 OF_A_RUN = re.compile(r"(?m)^(.*(\d+%\||: \d+it \[).*|figures = .*)\n?")  # bars, and where files go
 
 
@@ -148,45 +145,21 @@ def _title(notebook: NotebookNode) -> str:
 
 
 def _first_page(figures: Path, book: Path, titles: dict[str, str]) -> str:
-    lessons = "".join(
-        f'<li><a href="{name}.html">{escape(title)}</a></li>' for name, title in titles.items()
-    )
+    """Every figure in the order of the paper; figures that ``captions.toml`` lacks come last."""
     sidecars = [json.loads(path.read_text("utf-8")) for path in sorted(figures.glob("*.json"))]
-    sidecars = sorted((made for made in sidecars if "figure" in made), key=_order)
-    book.mkdir(parents=True, exist_ok=True)
-    for made in sidecars:
-        shutil.copyfile(figures / f"{made['figure']}.png", book / f"{made['figure']}.png")
-    rows = "".join(_row(made, titles) for made in sidecars)
-    return FIRST_PAGE.substitute(lessons=lessons, rows=rows)
-
-
-def _row(made: dict, titles: dict[str, str]) -> str:
-    name, lesson = made["figure"], Path(made.get("notebook", "")).stem
-    clips = made["clips"]
-    if clips == "real clips":
-        clips += ": for research, not for a public page"
-    link = f'<a href="{lesson}.html">{escape(titles[lesson])}</a>' if lesson in titles else ""
-    known = CAPTIONS.get(name, {})
-    caption = made.get("caption") or known.get("caption", "")
-    picture = f'<img src="{name}.png" alt="{escape(made["alt"])}" loading="lazy">'
-    return (
-        f"<tr><td>{known.get('paper', 'beyond the paper')}</td>"
-        f'<td><a href="{name}.png">{picture}</a></td>'
-        f'<td>{escape(caption)}<br><span class="mark">{clips}</span>'
-        f"</td><td>{link}</td></tr>\n"
-    )
-
-
-def _order(made: dict) -> tuple[int, str]:
-    """Sort key: the order of the paper; figures that ``captions.toml`` does not name come last."""
     places = {name: place for place, name in enumerate(CAPTIONS)}
-    return places.get(made["figure"], len(places)), made["figure"]
+    found = [made for made in sidecars if "figure" in made]
+    found.sort(key=lambda made: (places.get(made["figure"], len(places)), made["figure"]))
+    book.mkdir(parents=True, exist_ok=True)
+    for made in found:
+        shutil.copyfile(figures / f"{made['figure']}.png", book / f"{made['figure']}.png")
+        made["lesson"] = Path(made.get("notebook", "")).stem
+    first = PAGES.get_template("first_page.html")
+    return first.render(figures=found, titles=titles, captions=CAPTIONS)
 
 
 def _write_page(path: Path, title: str, body: str, links: Sequence[tuple[str, str]]) -> Path:
-    anchors = "".join(f'<a href="{name}.html">{escape(words)}</a>' for name, words in links)
-    script = SCRIPT if "<figure class=" in body else ""
-    page = PAGE.substitute(title=escape(title), links=anchors, body=body, script=script)
+    page = PAGES.get_template("page.html").render(title=title, body=body, links=links)
     return save_text(path, page)
 
 

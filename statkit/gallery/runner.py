@@ -1,7 +1,5 @@
 """Run notebooks headless with papermill; each notebook draws its own figures."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
@@ -39,6 +37,20 @@ TIMEOUT = 3600  # seconds per cell
 
 class NotebookError(StatkitError):
     """A notebook did not run, or failed; the message names the notebook and the reason."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook, the path of its executed copy, and its parameters."""
+
+    notebook: Path
+    output: Path
+    parameters: dict
+    record: Path | None = None  # a folder for the states of its explorers
+
+    @property
+    def number(self) -> str:
+        return self.notebook.name[:2]
 
 
 def notebook_parameters(notebook: Path) -> dict[str, str]:
@@ -81,7 +93,8 @@ def run_notebooks(
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
     jobs = _jobs(known, figures, parameters or {}, defaults or {}, record)
     first = [job for job in jobs if (parameters or defaults) and "fresh" in known[job.notebook]][:1]
-    rest = sorted((job for job in jobs if job not in first), key=_turn)
+    rest = [job for job in jobs if job not in first]
+    rest.sort(key=lambda job: (*LONGEST, job.number).index(job.number))
     available = cores()
     workers = max(1, min(workers or min(available, MOST_WORKERS), len(rest)))
     failures = []
@@ -90,12 +103,6 @@ def run_notebooks(
             failures += _run_on(pool, some, max(1, available // width))
     if failures:
         raise NotebookError("\n".join(failures))
-
-
-def _turn(job: Job) -> int:
-    """Notebooks run in this order; those with the same number, in the order of their names."""
-    number = job.notebook.name[:2]
-    return LONGEST.index(number) if number in LONGEST else len(LONGEST)
 
 
 def sweep_notebooks(
@@ -153,24 +160,20 @@ def _for(notebook: Path, name: str, kind: str, value):
     value = checked(name, kind, value)
     if declaration(name, kind).kind != PATH or value.partition(":")[0] in ("", *DEMO_SETS):
         return value
-    if name != "figures" and not (path := pasted_path(value)).exists():
-        raise ParameterError(f"{name}: {path.absolute()} is not there")
-    return _from_there(pasted_path(value), notebook.parent)
-
-
-def _from_there(folder: Path, start: Path) -> str:
-    """The relative path between two folders, without details of the machine."""
-    try:
-        return Path(os.path.relpath(folder.resolve(), start.resolve())).as_posix()
+    path = pasted_path(value).absolute()
+    if name != "figures" and not path.exists():
+        raise ParameterError(f"{name}: {path} is not there")
+    try:  # without details of the machine
+        return Path(os.path.relpath(path.resolve(), notebook.parent.resolve())).as_posix()
     except ValueError:  # on another drive
-        return str(folder.resolve())
+        return str(path.resolve())
 
 
 class PrefixedStream:
     """A file that puts a notebook's number before each line: several notebooks print at once."""
 
-    def __init__(self, notebook: Path, file: TextIO):
-        self.start, self.file = f"{notebook.name[:2]} | ", file
+    def __init__(self, number: str, file: TextIO):
+        self.start, self.file = f"{number} | ", file
 
     def write(self, text: str) -> None:
         lines = text.replace("\r", "\n").splitlines()
@@ -178,16 +181,6 @@ class PrefixedStream:
 
     def flush(self) -> None:
         self.file.flush()
-
-
-@dataclass(frozen=True)
-class Job:
-    """One notebook, the path of its executed copy, and its parameters."""
-
-    notebook: Path
-    output: Path
-    parameters: dict
-    record: Path | None = None  # a folder for the states of its explorers
 
 
 def _run_on(pool: Executor, jobs: Sequence[Job], threads: int) -> Iterable[str]:
@@ -232,8 +225,8 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
                 execution_timeout=TIMEOUT,
                 progress_bar=False,
                 log_output=True,
-                stdout_file=PrefixedStream(job.notebook, sys.stdout),
-                stderr_file=PrefixedStream(job.notebook, sys.stderr),
+                stdout_file=PrefixedStream(job.number, sys.stdout),
+                stderr_file=PrefixedStream(job.number, sys.stderr),
                 config=Config({"KernelManager": local}),
             )
     finally:  # also for a notebook that failed

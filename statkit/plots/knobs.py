@@ -13,23 +13,9 @@ from statkit.experiments.rows import TITLES
 from statkit.lowres import to_low_res
 from statkit.sampling import segment_indices
 
+from . import style
 from .resolutions import draw_means
-from .style import (
-    GROUND,
-    INK,
-    MUTED,
-    OTHER,
-    WIDTH,
-    add_headline,
-    add_mark,
-    attach,
-    colour_of,
-    draw_strip,
-    drawing,
-    new_figure,
-    new_page,
-    strip_height,
-)
+from .style import GROUND, INK, MUTED, OTHER, WIDTH
 
 HEIGHT = 3.7
 LABELS = {
@@ -47,7 +33,7 @@ MEASURES = {
 }
 
 
-@drawing
+@style.drawing
 def draw_film(frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int]) -> Figure:
     """A generated clip in HR and in 12x16 pixels, eight frames of it, and what its knobs changed:
     which frames show the action, and how much of the frame is the actor.
@@ -58,20 +44,20 @@ def draw_film(frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int]) 
     """
     shown = segment_indices(len(frames), 8)[:, 0]
     low, aspect = to_low_res(frames[shown], (12, 16)), frames.shape[2] / frames.shape[1]
-    tall = strip_height(len(shown), aspect)
-    page, (first, second) = new_page([tall, tall], top=0.62, space=0.1, bottom=0.43)
+    tall = style.strip_height(len(shown), aspect)
+    page, (first, second) = style.new_page([tall, tall], top=0.62, space=0.1, bottom=0.43)
     titles = ["action" if interval[0] <= t < interval[1] else "idle" for t in shown]
-    draw_strip(page, frames[shown], "HR", first, titles)
-    draw_strip(page, low, "12×16", second)
+    style.draw_strip(page, frames[shown], "HR", first, titles)
+    style.draw_strip(page, low, "12×16", second)
     share, acts = float(masks.mean()), (interval[1] - interval[0]) / len(frames)
     words = f"actor: {share:.1%} of the pixels; action: {acts:.0%} of the frames"
     page.text(WIDTH / 2, 2 * tall + 0.95, words, ha="center", fontsize=9, color=INK)
-    add_mark(page.figure)
+    style.add_mark(page.figure)
     about = {"frames": frames[shown], "low": low, "on_actor": share, "in_action": acts}
-    return attach(page.figure, f"A generated clip, {words}.", **about)
+    return style.attach(page.figure, f"A generated clip, {words}.", **about)
 
 
-@drawing
+@style.drawing
 def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) -> Figure:
     """One knob: prec@1, gains over the plain student, and what the teacher's attention says.
 
@@ -85,9 +71,9 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     """
     here, values = runs_of(runs, knob), VALUES[knob]
     conditions = [here.get(value, []) for value in values]
-    figure = new_figure(HEIGHT)
-    add_headline(figure, LABELS[knob])
-    add_mark(figure)
+    figure = style.new_figure(HEIGHT)
+    style.add_headline(figure, LABELS[knob])
+    style.add_mark(figure)
     panels = [
         figure.add_axes(((0.55 + k * 3.0) / WIDTH, 0.62 / HEIGHT, 2.35 / WIDTH, 2.55 / HEIGHT))
         for k in range(3)
@@ -96,11 +82,11 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     places = np.arange(len(values))
     for row in ("teacher", "student", "stat"):
         columns = [list(values_of(runs, row).values()) for runs in conditions]
-        arrays[row] = draw_means(panels[0], places, columns, TITLES[row], colour_of(row))
+        arrays[row] = draw_means(panels[0], places, columns, TITLES[row], style.colour_of(row))
     for order, row in enumerate(("sat", "tat", "stat")):
         columns = [list(differences(runs, row).values()) for runs in conditions]
         beside, title = places + 0.09 * (order - 1), f"{TITLES[row]} - student"
-        arrays[f"{row}_gain"] = draw_means(panels[1], beside, columns, title, colour_of(row))
+        arrays[f"{row}_gain"] = draw_means(panels[1], beside, columns, title, style.colour_of(row))
     for name, about in MEASURES.items():
         found = [values_of(runs, "teacher", name).values() for runs in conditions]
         columns = [[one for one in column if one is not None] for column in found]
@@ -123,7 +109,9 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     panels[2].set_title("the teacher's attention (test clips)", fontsize=8)
     gains = ["not measured" if g != g else f"{g:+.1f}" for g in arrays["stat_gain"]]
     said = "; ".join(f"{one:g}: {gain}" for one, gain in zip(values, gains, strict=True))
-    return attach(figure, f"Gain of SAT+TAT in points by {knob} ({default}): {said}.", **arrays)
+    return style.attach(
+        figure, f"Gain of SAT+TAT in points by {knob} ({default}): {said}.", **arrays
+    )
 
 
 AXES = {
@@ -134,7 +122,7 @@ AXES = {
 }
 
 
-@drawing
+@style.drawing
 def draw_sets(
     conditions: Sequence[Summary], real: Sequence[Summary], *, across: str = "specific"
 ) -> Figure:
@@ -146,7 +134,7 @@ def draw_sets(
             gain is not known are left out.
         across: a name of :data:`AXES`.
     """
-    figure = new_figure(HEIGHT)
+    figure = style.new_figure(HEIGHT)
     axes = figure.add_axes((0.08, 0.6 / HEIGHT, 0.9, 2.8 / HEIGHT))
     arrays: dict[str, np.ndarray] = {}
     for name, sets, marker, colour, ink in (
@@ -169,4 +157,4 @@ def draw_sets(
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8)
     alt = f"Gain of SAT+TAT against {AXES[across]}; {len(conditions)} conditions of generated clips"
-    return attach(figure, f"{alt} and {len(real)} real sets.", **arrays)
+    return style.attach(figure, f"{alt} and {len(real)} real sets.", **arrays)

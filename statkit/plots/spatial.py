@@ -88,14 +88,11 @@ def draw_actor_scores(
         at = np.arange(4) + (place - (len(scores) - 1) / 2) * width
         known = [block[np.isfinite(block)] for block in values]
         means = np.array([block.mean() for block in known])
-        look = {
-            **dict.fromkeys(("whiskerprops", "capprops"), {"color": colour}),
-            "boxprops": {"facecolor": colour, "alpha": 0.55, "edgecolor": colour},
-            "medianprops": {"color": INK},
-        }
-        size = {"positions": at, "widths": 0.8 * width, "whis": (5, 95)}
-        boxes = axes.boxplot(known, showfliers=False, patch_artist=True, **size, **look)
-        boxes["boxes"][0].set_label(titles[key])
+        about = {"positions": at, "widths": 0.8 * width, "whis": (5, 95), "label": titles[key]}
+        about |= dict.fromkeys(("whiskerprops", "capprops"), {"color": colour})
+        about |= {"medianprops": {"color": INK}, "showfliers": False, "patch_artist": True}
+        about |= {"boxprops": {"facecolor": colour, "alpha": 0.55, "edgecolor": colour}}
+        boxes = axes.boxplot(known, **about)
         ideal = axes.hlines(ideals[key], at - 0.4 * width, at + 0.4 * width, colors=INK, ls=":")
         for x, mean, cap in zip(at, means, boxes["caps"][1::2], strict=True):
             axes.text(x, cap.get_ydata()[0], f"{mean:.2f}", ha="center", va="bottom", fontsize=8)

@@ -17,8 +17,8 @@ class Guess:
     """What a reader expects. ``said`` is the option chosen, None before; it is kept under
     ``name``, so that the notebook shows it again another day."""
 
-    def __init__(self, name: str, question: str, options: Sequence[str]):
-        self.question, self.options = question, tuple(options)
+    def __init__(self, name: str, options: Sequence[str]):
+        self.options = tuple(options)
         self._file = cache_folder("predictions") / f"{name}.txt"
         kept = None
         if self._file.is_file() and not os.environ.get(HEADLESS):
@@ -72,7 +72,7 @@ def predict(name: str, question: str, options: Sequence[str]) -> Guess:
         name: of the prediction, unique among all lessons.
         options: the answers to choose from; one of them is what :meth:`Guess.measured` gets.
     """
-    guess = Guess(name, question, options)
+    guess = Guess(name, options)
     box = ipywidgets.VBox([ipywidgets.HTML(f"<b>Predict:</b> {escape(question)}"), guess.buttons])
     display(with_words(box, f"Predict: {question} {' / '.join(options)}"), raw=True)
     return guess
