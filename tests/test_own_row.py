@@ -85,14 +85,14 @@ def test_a_failure_is_told_beside_the_button(dataset):
 
 def test_a_prediction_is_kept_and_shown_beside_what_was_measured():
     guess = Guess("test_flat", ["flat", "peaked <b>"])
-    assert guess.said is None
+    assert guess.value is None
     box = guess.measured("peaked <b>", "It is 3.")
     assert "nothing yet" in box.value and "peaked &lt;b&gt;" in box.value
-    guess.buttons.value = "flat"
+    guess.value = "flat"
     assert "predicted: <b>flat</b>. Measured" in box.value and "✓" not in box.value
-    guess.buttons.value = "peaked <b>"
+    guess.value = "peaked <b>"
     assert "✓" in box.value
-    assert Guess("test_flat", ["flat", "peaked <b>"]).said == "peaked <b>"
-    assert Guess("test_flat", ["other", "options"]).said is None
+    assert Guess("test_flat", ["flat", "peaked <b>"]).value == "peaked <b>"
+    assert Guess("test_flat", ["other", "options"]).value is None
     with pytest.raises(ValueError, match="none of"):
         guess.measured("else")

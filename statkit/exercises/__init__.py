@@ -20,7 +20,7 @@ from . import checks
 LESSONS: dict[str, dict[str, dict]] = tomllib.loads(
     Path(__file__).with_name("checks.toml").read_text("utf-8")
 )
-ARRAYS = {"numpy": np.array, "torch": torch.tensor, None: list}
+ARRAYS = {"numpy": np.array, "uint8": np.uint8, "torch": torch.tensor, None: list}
 
 
 class Verdict(NamedTuple):
@@ -95,13 +95,21 @@ def _take_steps(answer: Callable, steps: Sequence[dict], array: Callable) -> Non
         shape, kind = tuple(np.shape(found)), type(found).__name__
         if hasattr(found, "tolist"):  # an array of one element may stand for a number
             found = found.item() if prod(shape) == 1 else found.tolist()
+        within = step.get("within", 1e-6)
         total = np.sum(found, -1) if "sum" in step else None
         right = (
             step.get("type", kind) == kind
             and step.get("shape", list(shape)) == list(shape)
             and ("sum" not in step or np.allclose(total, step["sum"]))
             and ("finite" not in step or np.isfinite(found).all())
+            and ("mistake" not in step or not np.allclose(found, step["mistake"]))
             and ("want" not in step or np.shape(found) == np.shape(step["want"]))
-            and ("want" not in step or np.allclose(found, step["want"], atol=1e-6))
+            and ("want" not in step or np.allclose(found, step["want"], atol=within))
         )
-        assert right, wrong.format(found=found, shape=shape, sum=total)
+        if right:
+            continue
+        try:
+            told = wrong.format(found=found, shape=shape, sum=total)
+        except (TypeError, ValueError, LookupError):  # the words are for another shape or kind
+            told = f"an answer of another shape or kind is asked for, not {found!r}"
+        raise AssertionError(told)

@@ -13,27 +13,18 @@ from statkit.runtime.progress import HEADLESS
 from .explorer import with_words
 
 
-class Guess:
-    """What a reader expects. ``said`` is the option chosen, None before; it is kept under
+class Guess(ipywidgets.ToggleButtons):
+    """What a reader expects. ``value`` is the option chosen, None before; it is kept under
     ``name``, so that the notebook shows it again another day."""
 
     def __init__(self, name: str, options: Sequence[str]):
-        self.options = tuple(options)
-        self._file = cache_folder("predictions") / f"{name}.txt"
-        kept = None
+        self._file, kept = cache_folder("predictions") / f"{name}.txt", None
         if self._file.is_file() and not os.environ.get(HEADLESS):
             kept = self._file.read_text(encoding="utf-8")
-        self.buttons = ipywidgets.ToggleButtons(
-            options=self.options,
-            value=kept if kept in self.options else None,
-            style={"button_width": "auto"},
-        )
-        self.buttons.add_class("statkit-predict")
-        self.buttons.observe(self._keep, "value")
-
-    @property
-    def said(self) -> str | None:
-        return self.buttons.value
+        kept = kept if kept in options else None
+        super().__init__(options=options, value=kept, style={"button_width": "auto"})
+        self.add_class("statkit-predict")
+        self.observe(self._keep, "value")
 
     def measured(self, answer: str, words: str = "") -> ipywidgets.HTML:
         """Show the prediction beside the measured answer, now and whenever it changes.
@@ -50,12 +41,12 @@ class Guess:
         box = ipywidgets.HTML()
 
         def tell(_change=None) -> None:
-            said = "nothing yet" if self.said is None else self.said
+            said = "nothing yet" if self.value is None else self.value
             sign = " ✓" if said == answer else ""
             parts = (f"You predicted: <b>{escape(said)}</b>{sign}", f"<b>{escape(answer)}</b>")
             box.value = f"{parts[0]}. Measured: {parts[1]}. {escape(words)}"
 
-        self.buttons.observe(tell, "value")
+        self.observe(tell, "value")
         tell()
         display(with_words(box, f"Measured: {answer}. {words}"), raw=True)
         return box
@@ -73,6 +64,6 @@ def predict(name: str, question: str, options: Sequence[str]) -> Guess:
         options: the answers to choose from; one of them is what :meth:`Guess.measured` gets.
     """
     guess = Guess(name, options)
-    box = ipywidgets.VBox([ipywidgets.HTML(f"<b>Predict:</b> {escape(question)}"), guess.buttons])
+    box = ipywidgets.VBox([ipywidgets.HTML(f"<b>Predict:</b> {escape(question)}"), guess])
     display(with_words(box, f"Predict: {question} {' / '.join(options)}"), raw=True)
     return guess
