@@ -46,7 +46,6 @@ OTHER_LETTERS = (
 # Settings that change no picture.
 NO_LOOK = ("backend", "interactive", "toolbar", "timezone", "savefig.directory", "tk.", "webagg.")
 
-
 # Sizes of words and legends that most figures have.
 SIZES = {"axes.labelsize": 9, "axes.titlesize": 10, "legend.frameon": False}
 

@@ -163,6 +163,7 @@ class _SharesBox(ipywidgets.GridBox):
         self._settling = False
         for slider in self.sliders:
             slider.observe(self._moved, "value")
+        self.observe(self._settle, "value")
 
     def _moved(self, change) -> None:
         moved = self.sliders.index(change["owner"])
@@ -171,10 +172,7 @@ class _SharesBox(ipywidgets.GridBox):
         if not self._settling and not rounded:
             self.value = rescale(self.value, moved, change["new"])
 
-    @traitlets.observe("value")
     def _settle(self, _change) -> None:
-        if not hasattr(self, "_settling"):  # still being made
-            return
         self._settling = True
         for slider, share in zip(self.sliders, self.value, strict=True):
             slider.value = share
