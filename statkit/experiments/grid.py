@@ -6,9 +6,11 @@ cached, so a stopped grid continues where it stopped.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -17,16 +19,13 @@ from statkit.errors import StatkitError
 
 from .experiment import Experiment
 from .results import Result
-from .rows import ROWS, TABLE_1, TABLE_2, TABLE_3
+from .rows import ROWS
 from .settings import ExperimentConfig
-
-SIZES = ((6, 8), (12, 16), (18, 24), (24, 32))
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its title, its rows, and LR sizes or numbers of labelled clips per class if it
-    has several; gains are differences from the row ``baseline``."""
+    """One table of ``tables.toml``."""
 
     title: str
     rows: tuple[str, ...]
@@ -35,50 +34,19 @@ class Table:
     baseline: str = "student"
 
 
-TABLES = {
-    "1": Table("Table 1: weights, fixed and rolling", ("student", *TABLE_1), baseline="stat"),
-    "2": Table("Table 2: resolutions", TABLE_2, SIZES),
-    "3": Table(
-        "Table 3: what each part brings",
-        (
-            *TABLE_3,
-            "stat_rc",
-            "stat_rc_ut",
-            "stat_confident",
-            "kd",
-            "stat_kd",
-            "at",
-            "stat_all",
-            "student_converged",
-            "student_longest",
-            "stat_converged",
-            "stat_1_4_2_converged",
-        ),
-    ),
-    "4": Table(
-        "Table 4: two streams",
-        ("student", "stat", "flow", "flow_stat", "two_stream", "two_stream_stat"),
-    ),
-    "strides": Table(
-        "Beyond the paper: how an LR frame meets the network's strides",
-        (
-            "student_native",
-            "student_stem",
-            "student_half",
-            "student",
-            "student_full",
-            "stat_stem",
-            "stat_half",
-            "stat",
-            "stat_full",
-        ),
-    ),
-    "labels": Table(
-        "Section 3.3.1: few labels, and the unlabelled stage before them",
-        ("student", "stat", "stat_ut"),
-        labelled=(4, 16, None),
-    ),
-}
+def _read() -> dict[str, Table]:
+    """The tables of ``tables.toml``."""
+    tables = tomllib.loads(Path(__file__).with_name("tables.toml").read_text("utf-8"))
+    for fields in tables.values():
+        fields["rows"] = tuple(fields["rows"])
+        sizes = (size.split("x") for size in fields.get("sizes", ()))
+        fields["sizes"] = tuple((int(height), int(width)) for height, width in sizes)
+        fields["labelled"] = tuple(number or None for number in fields.get("labelled", ()))
+    return {name: Table(**fields) for name, fields in tables.items()}
+
+
+TABLES = _read()
+SIZES = TABLES["2"].sizes
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
-"""Training methods as data: every row of the paper's tables, and the baselines.
-
-To add a row, add a line here.
-"""
+"""Training methods as data: every row of the paper's tables, and the baselines (``rows.toml``)."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
 
 THIRDS = (1 / 3, 1 / 3, 1 / 3)
 SCRATCH = "scratch"
@@ -75,74 +75,18 @@ class Row:
         return [self, *(before.chain(rows) if before else [])]
 
 
-ROWS = {
-    "teacher": Row("Teacher (HR)", input="hr"),
-    "student": Row("Student"),
-    # Table 3.
-    "sat": Row("SAT", (1 / 2, 1 / 2, 0)),
-    "tat": Row("TAT", (1 / 2, 0, 1 / 2)),
-    "stat": Row("SAT+TAT", THIRDS),
-    "stat_rc": Row("SAT+TAT+rc", THIRDS, block_weights="rolling"),
-    "ut": Row("ut alone", (0, 1 / 2, 1 / 2), max_epochs=10),
-    "stat_ut": Row("SAT+TAT+ut", THIRDS, start="ut"),
-    "stat_rc_ut": Row("SAT+TAT+rc+ut", THIRDS, block_weights="rolling", start="ut"),
-    # Table 1: overall weights, weights of blocks and layers.
-    "stat_1_4_2": Row("1/7-4/7-2/7, equal", (1 / 7, 4 / 7, 2 / 7)),
-    "stat_4_1_2": Row("4/7-1/7-2/7, increasing", (4 / 7, 1 / 7, 2 / 7), block_weights="increasing"),
-    "stat_increasing": Row("1/3 each, increasing", THIRDS, block_weights="increasing"),
-    "stat_last": Row("1/3 each, last only", THIRDS, block_weights="last"),
-    # Beyond the paper.
-    "stat_confident": Row("SAT+TAT, confident", THIRDS, confident=True),
-    "kd": Row("KD", (1 / 2, 0, 0), kd=1 / 2),
-    "stat_kd": Row("SAT+TAT+KD", (1 / 4, 1 / 4, 1 / 4), kd=1 / 4),
-    "at": Row("AT (p = 2)", (1 / 2, 1 / 2, 0), power=2, distance="sum"),
-    "stat_all": Row(
-        "SAT+TAT+KD+rc+ut, confident",
-        (1 / 4, 1 / 4, 1 / 4),
-        block_weights="rolling",
-        start="ut",
-        kd=1 / 4,
-        confident=True,
-    ),
-    # What is specific to the clip: attention less its mean; sharper maps.
-    "sat_specific": Row("SAT, specific", (1 / 2, 1 / 2, 0), specific=True),
-    "tat_specific": Row("TAT, specific", (1 / 2, 0, 1 / 2), specific=True),
-    "stat_specific": Row("SAT+TAT, specific", THIRDS, specific=True),
-    "stat_p2": Row("SAT+TAT, p = 2", THIRDS, power=2),
-    "stat_p4": Row("SAT+TAT, p = 4", THIRDS, power=4),
-    # More epochs, or another start: fair baselines, and transfer under the same conditions.
-    "student_converged": Row("Student, 3x epochs", epoch_factor=3),
-    "student_longest": Row("Student, 6x epochs", epoch_factor=6),
-    "stat_converged": Row("SAT+TAT, 3x epochs", THIRDS, epoch_factor=3),
-    "stat_1_4_2_converged": Row("1/7-4/7-2/7, 3x epochs", (1 / 7, 4 / 7, 2 / 7), epoch_factor=3),
-    "stat_staged": Row("SAT+TAT after Student", THIRDS, start="student"),
-    "student_from_teacher": Row("Student from the teacher's weights", start="teacher"),
-    "stat_from_teacher": Row("SAT+TAT from the teacher's weights", THIRDS, start="teacher"),
-    # Without ImageNet features, which the pretrained rows share with their teacher.
-    "student_scratch": Row("Student from scratch, 3x epochs", start=SCRATCH, epoch_factor=3),
-    "stat_scratch": Row("SAT+TAT from scratch, 3x epochs", THIRDS, start=SCRATCH, epoch_factor=3),
-    # How the 12x16 frame meets the network's strides.
-    "student_native": Row("Student, 12x16 as it is", size="lr"),
-    "student_stem": Row("Student, 12x16, small stem", size="lr", small_stem=True),
-    "stat_stem": Row("SAT+TAT, 12x16, small stem", THIRDS, size="lr", small_stem=True),
-    "student_half": Row("Student, enlarged to half of HR", size="half"),
-    "stat_half": Row("SAT+TAT, enlarged to half of HR", THIRDS, size="half"),
-    # The same as "student" and "stat" if the configuration has no student size.
-    "student_full": Row("Student, enlarged to HR", size="hr"),
-    "stat_full": Row("SAT+TAT, enlarged to HR", THIRDS, size="hr"),
-    # Two streams (Table 4).
-    "flow": Row("Flow", input="flow"),
-    "flow_stat": Row("Flow, SAT+TAT", THIRDS, input="flow"),
-    "two_stream": Row("RGB + flow", fused_rows=("student", "flow")),
-    "two_stream_stat": Row("RGB + flow, SAT+TAT", fused_rows=("stat", "flow_stat")),
-    "flow_ut": Row("Flow, ut alone", (0, 1 / 2, 1 / 2), input="flow", max_epochs=10),
-    "flow_stat_rc_ut": Row(
-        "Flow, SAT+TAT+rc+ut", THIRDS, input="flow", block_weights="rolling", start="flow_ut"
-    ),
-    "two_stream_stat_rc_ut": Row(
-        "RGB + flow, SAT+TAT+rc+ut", fused_rows=("stat_rc_ut", "flow_stat_rc_ut")
-    ),
-}
+def _read() -> dict[str, Row]:
+    """The rows of ``rows.toml``, which has weights as in the paper: "1/3-1/3-1/3"."""
+    rows = tomllib.loads(Path(__file__).with_name("rows.toml").read_text("utf-8"))
+    for fields in rows.values():
+        if "weights" in fields:
+            parts = fields["weights"].split("-")
+            fields["weights"] = tuple(int(w) if w.isdigit() else float(Fraction(w)) for w in parts)
+        fields["fused_rows"] = tuple(fields.get("fused_rows", ()))
+    return {name: Row(**fields) for name, fields in rows.items()}
+
+
+ROWS = _read()
 
 
 def staged(rows: Mapping[str, Row]) -> dict[str, Row]:
@@ -171,6 +115,4 @@ PROBES = {
 }
 TITLES = {name: row.title for name, row in ROWS.items()} | PROBES
 
-TABLE_1 = ("stat_1_4_2", "stat_4_1_2", "stat", "stat_increasing", "stat_last", "stat_rc")
-TABLE_2 = ("student", "stat")
 TABLE_3 = ("teacher", "student", "sat", "tat", "stat")
