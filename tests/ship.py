@@ -27,7 +27,6 @@ from statkit.cli.commands import main as statkit
 from statkit.data.flow import flow_frames
 from statkit.experiments import Experiment
 from statkit.experiments.grid import TABLES
-from statkit.experiments.measure import measure
 from statkit.experiments.presets import ALL_PARTS
 from statkit.experiments.results import write_results
 from statkit.experiments.rows import ROWS
@@ -124,7 +123,7 @@ def ship(dataset, config, row, command):
     kept, run = experiment.result(row), experiment.run(row)
     tensors = {name: torch.from_numpy(values) for name, values in rounded.items()}
     experiment.network(row).load_state_dict(tensors)
-    found = measure(experiment, row, [run])
+    found = experiment.measure(row)
     if abs(found.prec1 - kept.prec1) > ROUNDING:
         raise SystemExit(f"{row}: prec@1 {found.prec1:.2f} rounded, {kept.prec1:.2f} before")
     name = experiment.folder(row).name

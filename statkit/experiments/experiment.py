@@ -1,22 +1,38 @@
 """One experiment: the rows of the paper's tables on one data set, with one configuration and one
-seed."""
+seed; and the measurements of trained rows: test accuracy, attention scores, a linear probe."""
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import torch
+
+from statkit.analysis.embedding import knn_accuracy, neighbours
 from statkit.data.own_clip import OwnClip
-from statkit.evaluation import Evaluation, Prediction, predict_frames, predict_stored
+from statkit.evaluation import (
+    Evaluation,
+    Prediction,
+    evaluate,
+    linear_probe,
+    precision_at_k,
+    predict_frames,
+    predict_stored,
+    weight_distances,
+)
 from statkit.runtime.cache import read_cached, save_text
+from statkit.runtime.device import device_name
 from statkit.runtime.distributed import barrier, broadcast_from_main
 from statkit.runtime.processes import is_main
 
-from .measure import evaluate_row, measure, parameters_of, probe
 from .networks import RowNetworks
 from .results import Result
 from .runs import result_name
+
+PROBED = {"hr": ("teacher", "linear_probe_hr"), "lr": ("student", "linear_probe")}
 
 
 class Experiment(RowNetworks):
@@ -40,43 +56,124 @@ class Experiment(RowNetworks):
         self._predictions: dict[tuple[str, int], Prediction] = {}
 
     def evaluate(self, row: str) -> Evaluation:
-        """Evaluate the row's network on the test clips; fused rows average class probabilities."""
-        return evaluate_row(self, row)
+        """Evaluate the row's network on the test clips. Fused rows (Table 4) average the class
+        probabilities of their streams, flow with the weight ``flow_weight``."""
+        choices, fused, test = self.config.choices, self.rows[row].fused_rows, self.split.test
+        if fused:
+            parts = [self.evaluate(part) for part in fused]
+            flow = [self.rows[part].input == "flow" for part in fused]
+            weights = [choices.flow_weight if stream else 1.0 for stream in flow]
+            shares = [w * p.logits.softmax(1) for w, p in zip(weights, parts, strict=True)]
+            logits = (sum(shares) / sum(weights)).log()
+            prec1, prec5 = precision_at_k(logits, torch.from_numpy(self.dataset.labels[test]))
+            unknown = dict.fromkeys(("on_actor", "in_action", "in_action_blind"))
+            unknown |= {"from_blind": (), "specific": ()}
+            return replace(parts[0], prec1=prec1, prec5=prec5, logits=logits, **unknown)
+        how = {"flips": choices.flips, "offsets": choices.offsets}
+        how["precision"] = self.config.recipe.precision
+        return evaluate(self.network(row), self.source(row), self.store, test, **how)
+
+    def measure(self, row: str) -> Result:
+        """The row's line of a table, measured now."""
+        evaluation = self.evaluate(row)
+        runs = [self.run(part) for part in self.rows[row].fused_rows or (row,)]
+        near = neighbours(evaluation.embedding.numpy())
+        attention = {}
+        if evaluation.specific:  # fused rows have no attention of their own
+            from_equal, spread = weight_distances(evaluation.weights)
+            attention = {"from_equal": from_equal, "spread": spread}
+            attention |= {n: sum(getattr(evaluation, n)) / 4 for n in ("from_blind", "specific")}
+        return self._line(
+            row,
+            (evaluation.prec1, evaluation.prec5),
+            epochs=self.recipe(row).epochs,
+            seconds=sum(run["seconds"] for run in runs),
+            device=runs[0]["device"],
+            on_actor=evaluation.on_actor and evaluation.on_actor[-1],
+            in_action=evaluation.in_action,
+            in_action_blind=evaluation.in_action_blind,
+            neighbours=round(knn_accuracy(near, self.dataset.labels[self.split.test]), 3),
+            parameters=self._parameters(row),
+            **{name: round(value, 4) for name, value in attention.items()},
+        )
 
     def probe(self, side: str) -> Result:
-        """A linear classifier on the frozen pretrained backbone, see
-        :func:`statkit.experiments.measure.probe`."""
-        return probe(self, side)
+        """A linear classifier on the frozen pretrained backbone; training should exceed its result.
+
+        Args:
+            side: "hr" or "lr", the input frames; "pixels", a linear classifier on the raw pixels
+                of one LR frame per clip, the middle one. It uses no network: it tells how much of
+                the class the scene alone gives away.
+        """
+        start, store, labels = time.perf_counter(), self.store, self.dataset.labels
+        if side == "pixels":
+            row, name, seed = "student", "pixel_probe", 0
+            features = [
+                torch.from_numpy(np.stack([store.lr[c, store.lengths[c] // 2] for c in clips]))
+                .flatten(1)
+                .float()
+                for clips in self.split
+            ]
+        else:
+            (row, name), seed = PROBED[side], self.seed
+            torch.manual_seed(seed)
+            network = self.new_network(row, pretrained=self.config.pretrained).to(self.device)
+            features = [
+                evaluate(network, self.source(row), store, clips).features.mean(1)
+                for clips in self.split
+            ]
+        (train, test), (known, asked) = features, (labels[clips] for clips in self.split)
+        found = linear_probe(train, known, test, asked, seed=seed)
+        seconds = time.perf_counter() - start
+        line = self._line(row, found, seconds=seconds, parameters=self._parameters())
+        return replace(line, row=name)
+
+    def _line(self, row: str, precision: tuple[float, float], *, seconds: float, **more) -> Result:
+        frames, prec = self.config.frames, [round(value, 3) for value in precision]
+        size = frames.hr_size if self.rows[row].input == "hr" else frames.lr_size
+        about = {"epochs": 0, "device": device_name(self.device), "labelled": self.config.labelled}
+        return Result(
+            row,
+            self.config.backbone,
+            f"{size[0]}x{size[1]}",
+            self.seed,
+            self.config.split,
+            *prec,
+            seconds=round(seconds, 1),
+            fingerprint=self.store.fingerprint,
+            **about | more,
+        )
+
+    def _parameters(self, row: str | None = None) -> str:
+        """Everything that a run depends on except its seed and the clips, as one line of JSON;
+        without a row, everything that a linear probe depends on."""
+        made = {"dataset": self.dataset.name, "config": asdict(self.config)}
+        if row:
+            made["row"] = asdict(self.rows[row])
+        return json.dumps(made, sort_keys=True, default=str)
 
     def result(self, row: str) -> Result:
         """The row's line of the table, measured now or read from the cache."""
-        file, parts = (
-            self.folder(row) / result_name(self.config),
-            self.rows[row].fused_rows or (row,),
-        )
-        shipped = None if file.name != "result.json" else self.shipped(row)
+        file = self.folder(row) / result_name(self.config)
+        shipped = self.shipped(row) if file.name == "result.json" else None
         kept = Result(**shipped["result"]) if shipped else None
         if kept is None:
             kept = broadcast_from_main(read_cached(file, _read_result) if is_main() else None)
         if kept is None:
-            for part in parts:
+            for part in self.rows[row].fused_rows or (row,):
                 self.network(part)
             if is_main():
-                runs = [self.run(part) for part in parts]
-                text = json.dumps(asdict(measure(self, row, runs)), indent=1)
-                save_text(file, text)
+                save_text(file, json.dumps(asdict(self.measure(row)), indent=1))
             barrier()
             kept = _read_result(file)
-        return replace(kept, parameters=parameters_of(self, row))
+        return replace(kept, parameters=self._parameters(row))
 
     def with_attention(self, row: str) -> Result:
         """As :meth:`result`; what the row's attention says is measured now if an older version of
         the kit made the result."""
         found = self.result(row)
-        if found.specific is None and not self.rows[row].fused_rows:
-            self.network(row)
-            return measure(self, row, [self.run(row)])
-        return found
+        old = found.specific is None and not self.rows[row].fused_rows
+        return self.measure(row) if old else found
 
     def predict(self, row: str, clip: int) -> Prediction:
         """The row's prediction for one clip, held in memory so that a slider can reuse it."""

@@ -18,9 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from statkit.backbones import MODELS
 from statkit.data.clips import DatasetError, Split, VideoDataset
 from statkit.data.stored import FrameStore, Source, store_frames
-from statkit.evaluation import (
-    start_as_probe,
-)
+from statkit.evaluation import start_as_probe
 from statkit.models import STATNet, build_model
 from statkit.recipes import Recipe
 from statkit.runtime.cache import (
@@ -112,31 +110,23 @@ class RowNetworks:
             return Source(store.hr, frames.hr_size)
         height, width = frames.hr_size
         enlarged = {"hr": (height, width), "half": (height // 2, width // 2), "lr": frames.lr_size}
-        own = student_size(self.config)
-        size = enlarged.get(kind.size, own)
-        if kind.input == "flow":
-            return Source(store.flow, size)
-        return Source(store.lr, size)
+        size = enlarged.get(kind.size, student_size(self.config))
+        return Source(store.flow if kind.input == "flow" else store.lr, size)
 
     def network(self, row: str, *, on_epoch: Callable | None = None) -> STATNet:
         """The row's trained network in evaluation mode: cached, shipped, or trained now."""
         if row not in self._networks:
-            network = self._kept(row)
-            if network is None:
-                network = self._as_shipped(row)
+            network = self._kept(row) or self._as_shipped(row)
             if network is None:
                 with self._alone(row):
-                    network = self._kept(row)
-                    if network is None:
-                        self._train(row, on_epoch)
-                        network = self._read(row, self._weights(row))
+                    network = self._kept(row) or self._train(row, on_epoch)
             self._networks[row] = network.to(self.device).eval()
         return self._networks[row]
 
     def _kept(self, row: str) -> STATNet | None:
         """The row's network from an earlier run; None if its files are absent or incomplete."""
-        network, run, weights = None, self._run_file(row), self._weights(row)
-        if is_main() and read_cached(run, _read_run):
+        network, weights = None, self._weights(row)
+        if is_main() and read_cached(self._run_file(row), _read_run):
             network = read_cached(weights, partial(self._read, row))
         kept = broadcast_from_main(network is not None)
         return self._read(row, weights) if kept and network is None else network
@@ -161,8 +151,7 @@ class RowNetworks:
         """Lock the row: no process outside this distributed run trains the row meanwhile."""
         if not is_main():
             return nullcontext()
-        title = self.rows[row].title
-        waiting = f"{title} is being trained by another process; waiting for it"
+        waiting = f"{self.rows[row].title} is being trained by another process; waiting for it"
         return locked(self.folder(row) / ".lock", waiting)
 
     def trained(self, row: str) -> bool:
@@ -172,29 +161,18 @@ class RowNetworks:
     def teacher(self, row: str = "stat") -> Teacher:
         """The fixed teacher as a source of targets for a row, cached or live
         (:meth:`keeps_targets`)."""
-        kind, sizes = self.rows[row], tuple(self.map_sizes(row))
-        which = power_of(kind, self.config), sizes, kind.labelled
+        kind, sizes, recipe = self.rows[row], self.map_sizes(row), self.recipe(row)
+        which = power_of(kind, self.config), tuple(sizes), kind.labelled
         if which not in self._teachers:
-            self._teachers[which] = self._new_teacher(row, list(sizes))
+            store, clips = (self.store, self.split.train) if kind.labelled else self.pool
+            network = copy.copy(self.network("teacher"))
+            network.power = power_of(kind, self.config)
+            live = LiveTeacher(network, self.source("teacher", store), precision=recipe.precision)
+            how = {"views": recipe.views, "fixed": recipe.frame_sampling == "fixed"}
+            how |= {"map_sizes": sizes, "progress": self.progress}
+            keep = self.keeps_targets(row)
+            self._teachers[which] = CachedTeacher(live, store, clips, **how) if keep else live
         return self._teachers[which]
-
-    def _new_teacher(self, row: str, sizes: list[tuple[int, int]]) -> Teacher:
-        recipe = self.recipe(row)
-        store, clips = (self.store, self.split.train) if self.rows[row].labelled else self.pool
-        network = copy.copy(self.network("teacher"))
-        network.power = power_of(self.rows[row], self.config)
-        live = LiveTeacher(network, self.source("teacher", store), precision=recipe.precision)
-        if not self.keeps_targets(row):
-            return live
-        return CachedTeacher(
-            live,
-            store,
-            clips,
-            views=recipe.views,
-            map_sizes=sizes,
-            fixed=recipe.frame_sampling == "fixed",
-            progress=self.progress,
-        )
 
     def keeps_targets(self, row: str) -> bool:
         """Whether a row's targets are cached: the teacher is 2-D, and computing the targets
@@ -217,9 +195,8 @@ class RowNetworks:
             output = network(torch.zeros(1, network.segments, 3, *time, *size))
         return [tuple(values.shape[-2:]) for values in output.attention_maps]
 
-    def _train(self, row: str, on_epoch: Callable | None) -> None:
-        kind, folder = self.rows[row], self.folder(row)
-        recipe, clips = self.recipe(row), self.training_clips(row)
+    def _train(self, row: str, on_epoch: Callable | None) -> STATNet:
+        kind, recipe, clips = self.rows[row], self.recipe(row), self.training_clips(row)
         store = self.store if kind.labelled else self.pool[0]
         source = self.source(row, store)
         teacher = self.teacher(row) if kind.transfers else None
@@ -234,7 +211,7 @@ class RowNetworks:
         if recipe.start == "probe" and kind.labelled and not knows_labels:
             how = {"seed": self.seed, "keep_tam": kind.transfers}
             start_as_probe(network.to(self.device), source, store, clips, **how)
-        checkpoint = folder / "checkpoint.pt"
+        checkpoint = self.folder(row) / "checkpoint.pt"
         start = time.perf_counter()
         train_now = partial(
             train_transfer,
@@ -271,6 +248,7 @@ class RowNetworks:
             write_atomically(self._weights(row), lambda path: torch.save(state, path))
             checkpoint.unlink(missing_ok=True)
         barrier()
+        return self._read(row, self._weights(row))
 
     def history(self, row: str) -> list[dict[str, float]]:
         """Mean loss parts of every epoch of a row's training."""
