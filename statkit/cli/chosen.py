@@ -1,46 +1,35 @@
-"""What the options of a command choose: data, configuration, rows, workers."""
+"""What the options of a command choose: data, configuration, rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import replace
 
+from data_prep import open_dataset
+from statkit.backbones import find_weights
+from statkit.data.clips import VideoDataset
+from statkit.experiments.plan import imagined_dataset
+from statkit.experiments.presets import (
+    PRESETS,
+    Preset,
+    starting_config,
+    with_frames_for_network,
+)
+from statkit.experiments.rows import TABLE_3
+from statkit.experiments.settings import PARTS, ExperimentConfig
+from statkit.runtime.distributed import main_first
 from statkit.runtime.parameters import parameters_of
-from statkit.runtime.processes import dask_executor, process_pool
 
 
-def chosen_dataset(options):
+def chosen_dataset(options) -> VideoDataset:
     """The data set of the command, or a placeholder for a plan of clips that are not here."""
-    from data_prep import open_dataset
-    from statkit.runtime.distributed import main_first
-
     if getattr(options, "clips", None) and options.plan:
-        from statkit.experiments.plan import imagined_dataset
-
         return imagined_dataset(options.clips, options.classes or 2)
     with main_first():
         return open_dataset(options.data, lists=options.lists)
 
 
-def chosen_unlabelled(options):
-    """The clips of the unlabelled stage; None for the training clips."""
-    from data_prep import open_dataset
-    from statkit.runtime.distributed import main_first
-
-    if not options.unlabelled:
-        return None
-    with main_first():
-        return open_dataset(options.unlabelled)
-
-
-def chosen_config(options, dataset):
+def chosen_config(options, dataset: VideoDataset) -> ExperimentConfig:
     """The configuration of the preset or the data set, changed by the options."""
-    from statkit.backbones import find_weights
-    from statkit.experiments.presets import starting_config, with_frames_for_network
-    from statkit.experiments.settings import PARTS
-
     asked = {name: getattr(options, name) for name in ("preset", "recipe", "backbone")}
     config = starting_config(dataset, **asked)
     for name in ("pretrained", "student_pretrained"):
@@ -57,17 +46,13 @@ def chosen_config(options, dataset):
     return config
 
 
-def chosen_preset(options):
+def chosen_preset(options) -> Preset | None:
     """The preset, or None."""
-    from statkit.experiments.presets import PRESETS
-
     return PRESETS.get(options.preset)
 
 
 def chosen_rows(options) -> tuple[str, ...]:
     """The requested rows, the preset's rows, or the first rows of Table 3."""
-    from statkit.experiments.rows import TABLE_3
-
     preset = chosen_preset(options)
     return options.rows or (preset.rows if preset else TABLE_3)
 
@@ -80,20 +65,9 @@ def with_given(options, part):
 
 def experiment_options(options) -> dict:
     """The arguments of an experiment other than its configuration."""
-    names = "live_teacher", "micro_batch", "device"
-    given = {name: getattr(options, name) for name in names}
-    return {"unlabelled": chosen_unlabelled(options), **given}
-
-
-@contextmanager
-def executor_of(options) -> Iterator[Executor | None]:
-    """The executor of a grid: none, processes of this machine, or a Dask cluster."""
-    if options.dask:
-        with dask_executor(options.dask, options.workers) as (executor, width):
-            print(f"Dask: {width} workers", flush=True)
-            yield executor
-    elif options.workers > 1:
-        with process_pool(options.workers) as pool:
-            yield pool
-    else:
-        yield None
+    unlabelled = None
+    if options.unlabelled:
+        with main_first():
+            unlabelled = open_dataset(options.unlabelled)
+    given = {name: getattr(options, name) for name in ("live_teacher", "micro_batch", "device")}
+    return {"unlabelled": unlabelled, **given}

@@ -10,12 +10,13 @@ import traceback
 import unicodedata
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 
 from statkit.errors import StatkitError, in_one_line
 from statkit.runtime.progress import close_bars
 
-from .chosen import chosen_dataset, chosen_preset, executor_of, with_given
 from .options import (
+    OPTIONS,
     Parser,
     add_claims,
     add_figures,
@@ -23,8 +24,8 @@ from .options import (
     add_preparation,
     add_training,
 )
-from .runs import evaluate, forecast, tables, train
 
+IN_RUNS = ("train", "evaluate", "tables", "forecast")  # a module whose imports take seconds
 LEDGERS = {"generated clips": "demo*.csv", "real clips": "ucf101*.csv"}
 
 
@@ -38,7 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="statkit")
     options = _parser(next(iter(arguments), "")).parse_args(arguments)
     try:
-        options.command(options)
+        home = import_module(f"statkit.cli.{'runs' if options.command in IN_RUNS else 'commands'}")
+        getattr(home, options.command)(options)
     except BrokenPipeError:  # of "statkit ... | head"
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -80,12 +82,12 @@ def prepare(options) -> None:
 def _keep_frames(options) -> None:
     """Store the frames of generated clips, or of an unprepared folder, in the cache."""
     from statkit.data.stored import store_frames
-    from statkit.experiments.settings import default_config
+    from statkit.experiments.presets import starting_config
+
+    from .chosen import chosen_dataset, with_given
 
     dataset = chosen_dataset(options)
-    frames = (
-        chosen_preset(options).config.frames if options.preset else default_config(dataset).frames
-    )
+    frames = starting_config(dataset, preset=options.preset).frames
     store = store_frames(dataset, with_given(options, frames))
     store.fill()
     kind = "generated" if dataset.generated else "real"
@@ -100,6 +102,8 @@ def _prepare_set(options) -> None:
     from data_prep.fetch import fetch
     from data_prep.official import OFFICIAL
     from data_prep.prepare import FRAMES, How, prepare_set
+
+    from .chosen import chosen_preset, with_given
 
     kind, source, settings = options.kind, options.source, FRAMES
     if options.preset:
@@ -151,11 +155,8 @@ def claims(options) -> None:
 def figures(options) -> None:
     """Run the notebooks headless; figures and tables go to the figures folder."""
     from statkit.gallery.book import RECORDED, write_book
-    from statkit.gallery.runner import (
-        NotebookError,
-        run_notebooks,
-        sweep_notebooks,
-    )
+    from statkit.gallery.runner import NotebookError, run_notebooks, sweep_notebooks
+    from statkit.runtime.processes import executor
 
     folder = options.notebooks
     notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
@@ -170,12 +171,11 @@ def figures(options) -> None:
         if not values:
             raise StatkitError(f"--sweep {name}: name the values, too")
         paths = [notebook.resolve() for notebook in notebooks]
-        options.workers = options.workers or 2
-        with executor_of(options) as executor:
-            sweep_notebooks(paths, options.out, parameters, (name, values), executor, **how)
+        with executor(options.dask, options.workers or 2) as pool:
+            sweep_notebooks(paths, options.out, parameters, (name, values), pool, **how)
         print(f"figures and tables are in {options.out}, a folder a value")
         return
-    record = options.out / "book" / RECORDED if options.command is book else None
+    record = options.out / "book" / RECORDED if options.command == "book" else None
     how |= {"workers": options.workers, "record": record}
     run_notebooks(notebooks, options.out, parameters, **how)
     first = write_book(options.out)
@@ -184,7 +184,7 @@ def figures(options) -> None:
 
 
 def book(options) -> None:
-    """Run the notebooks and record their controls: a book that moves without a kernel."""
+    """As :func:`figures`, and record the notebooks' controls."""
     figures(options)
 
 
@@ -215,22 +215,18 @@ def _parser(word: str) -> Parser:
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     fillers = {
-        prepare: add_preparation,
-        train: add_training,
-        evaluate: partial(add_training, probe=True),
-        tables: partial(add_training, grid=True),
-        forecast: add_training,
-        claims: add_claims,
-        figures: add_figures,
-        book: partial(add_figures, sweep=False),
-        grade: add_grading,
+        "prepare": add_preparation,
+        "evaluate": partial(add_training, probe=True),
+        "tables": partial(add_training, grid=True),
+        "claims": add_claims,
+        "figures": add_figures,
+        "book": partial(add_figures, sweep=False),
+        "grade": add_grading,
     }
-    for function, fill in fillers.items():
-        words = function.__doc__
-        name = function.__name__
+    for name, words in OPTIONS["commands"].items():
         usage = f"statkit {name} [options]"
         sub = commands.add_parser(name, help=words, description=words, usage=usage)
-        sub.set_defaults(command=function)
+        sub.set_defaults(command=name)
         if name == word:
-            fill(sub)
+            fillers.get(name, add_training)(sub)
     return parser

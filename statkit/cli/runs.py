@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from data_prep import generated_set, open_dataset
+from statkit.data.clips import VideoDataset
 from statkit.errors import StatkitError
-from statkit.runtime.processes import cores, is_main, processes
+from statkit.experiments import Experiment
+from statkit.experiments.conditions import summary
+from statkit.experiments.forecast import shipped_model
+from statkit.experiments.grid import TABLES, Clips, Job, plan, run_jobs
+from statkit.experiments.knobs import KNOBS, VALUES, conditions, jobs
+from statkit.experiments.ledger import hypotheses
+from statkit.experiments.paper import paper_column
+from statkit.experiments.plan import imagined_dataset, plan_runs
+from statkit.experiments.results import Result, write_results
+from statkit.experiments.rows import TITLES
+from statkit.experiments.tables import latex, lines_of, markdown, plain_markdown
+from statkit.runtime.cache import save_text
+from statkit.runtime.processes import cores, executor, is_main, processes
 
 from .chosen import (
     chosen_config,
     chosen_dataset,
     chosen_preset,
     chosen_rows,
-    executor_of,
     experiment_options,
 )
 
 
 def train(options) -> None:
-    """Train rows of Table 3 and measure them."""
-    from statkit.experiments.grid import Job
-
-    results = []
+    """Train rows and measure them."""
     if options.plan:
         dataset = chosen_dataset(options)
         configs, rows = (chosen_config(options, dataset),), tuple(chosen_rows(options))
         return _plan(options, [Job("", configs, rows, seed) for seed in options.seeds], dataset)
-    for experiment in _experiments(options):
-        for row in chosen_rows(options):
-            results.append(experiment.result(row))
-            _say(_line(results[-1]))
-    _report(results, options)
+    _report(
+        (one.result(row) for one in _experiments(options) for row in chosen_rows(options)), options
+    )
 
 
 def evaluate(options) -> None:
-    """Measure rows that were trained, and a linear probe, which a trained teacher must exceed."""
+    """Measure rows that were trained before."""
     results = []
     for experiment in _experiments(options):
         for row in chosen_rows(options):
@@ -47,54 +56,34 @@ def evaluate(options) -> None:
             results.append(experiment.result(row))
         if options.probe:
             results += [experiment.probe(side) for side in ("hr", "lr", "pixels")]
-    for result in results:
-        _say(_line(result))
     _report(results, options)
 
 
 def tables(options) -> None:
-    """Run the paper's tables as grids, or continue them, beside the paper's numbers."""
-    from statkit.experiments.grid import TABLES, plan, run_jobs
-    from statkit.experiments.paper import paper_column
-    from statkit.experiments.results import write_results
-    from statkit.experiments.tables import latex, lines_of, markdown, plain_markdown
-    from statkit.runtime.cache import save_text
-
+    """Run tables as grids: a file of runs, a table in Markdown and LaTeX, and a figure each."""
     if processes() > 1 and (options.dask or options.workers > 1):
         raise StatkitError("spread a grid over workers, or each training over processes: not both")
     dataset = chosen_dataset(options)
-    config = chosen_config(options, dataset)
-    preset, names = chosen_preset(options), options.table
-    for name in names or [preset.table if preset else "3"]:
+    config, preset = chosen_config(options, dataset), chosen_preset(options)
+    for name in options.table or [preset.table if preset else "3"]:
         if name == "knobs":
             _knobs(options, config)
             continue
         table, own = TABLES[name], preset if preset and name == preset.table else TABLES[name]
         rows = options.rows or own.rows
         splits = options.splits or (preset.splits if preset else (1,))
-        jobs = plan(name, dataset, config, options.seeds, splits, rows)
+        work = plan(name, dataset, config, options.seeds, splits, rows)
         if options.plan:
-            _plan(options, jobs, dataset)
+            _plan(options, work, dataset)
             continue
-        total, results = sum(len(job) for job in jobs), []
         file = options.out / f"table_{name}{f'_{options.preset}' if preset else ''}.csv"
-        with executor_of(options) as executor:
-            how = experiment_options(options)
-            if executor and options.dask in (None, "local"):  # cluster workers have their own
-                how["threads"] = max(1, cores() // max(1, options.workers))
-            for new in run_jobs(jobs, dataset, executor, **how):
-                results += new
-                if is_main():
-                    write_results(file, results)
-                for result in new:
-                    _say(f"{table.title}  {len(results)}/{total}  {_line(result)}")
+        results = _run(options, work, dataset, file, table.title)
         if not is_main():
             continue
         results.sort(key=lambda result: (result.split, result.seed))
         write_results(file, results)
         column = paper_column(config.backbone)
-        about = {"baseline": table.baseline, "table": name, "backbone": column}
-        lines = lines_of(results, rows, **about)
+        lines = lines_of(results, rows, baseline=table.baseline, table=name, backbone=column)
         kind = "generated" if dataset.generated else "real"
         caption = f"{table.title}, on {dataset.name} ({len(dataset)} {kind} clips)"
         save_text(file.with_suffix(".md"), f"{plain_markdown(caption)}\n\n{markdown(lines)}")
@@ -105,32 +94,33 @@ def tables(options) -> None:
         )
 
 
-def _knobs(options, config) -> None:
-    """Run the knob experiment, or continue it: one file of runs, and one figure per knob."""
-    from statkit.experiments.grid import run_jobs
-    from statkit.experiments.knobs import KNOBS, VALUES, conditions, jobs
-    from statkit.experiments.ledger import hypotheses
-    from statkit.experiments.results import write_results
-    from statkit.gallery.save import save_figure
-    from statkit.plots.knobs import draw_knob
-    from statkit.runtime.cache import save_text
-
-    if options.data not in ("demo", "demo-small"):
-        raise StatkitError(f"only generated clips have knobs, not {options.data}")
-    knobs = options.knob or KNOBS
-    work = jobs(conditions(knobs, config, options.data), options.seeds, options.rows)
-    if options.plan:
-        return _plan(options, work, _planned_clips)
-    results, total, file = [], sum(len(job) for job in work), options.out / "knobs.csv"
-    with executor_of(options) as executor:
-        for new in run_jobs(
-            work, lambda job: _opened(job.source), executor, **experiment_options(options)
-        ):
+def _run(options, work: list[Job], dataset: Clips, file: Path, title: str) -> list[Result]:
+    """The results of a grid, written and printed as they come."""
+    total, results, how = sum(map(len, work)), [], experiment_options(options)
+    with executor(options.dask, options.workers) as pool:
+        if pool and options.dask in (None, "local"):  # cluster workers have their own
+            how["threads"] = max(1, cores() // max(1, options.workers))
+        for new in run_jobs(work, dataset, pool, **how):
             results += new
             if is_main():
                 write_results(file, results)
             for result in new:
-                _say(f"knobs  {len(results)}/{total}  {_line(result)}")
+                _say(f"{title}  {len(results)}/{total}  {_line(result)}")
+    return results
+
+
+def _knobs(options, config) -> None:
+    """Run the knob experiment, or continue it: one file of runs, and one figure per knob."""
+    from statkit.gallery.save import save_figure
+    from statkit.plots.knobs import draw_knob
+
+    if options.data not in ("demo", "demo-small"):
+        raise StatkitError(f"only generated clips have knobs, not {options.data}")
+    knobs, file = options.knob or KNOBS, options.out / "knobs.csv"
+    work = jobs(conditions(knobs, config, options.data), options.seeds, options.rows)
+    if options.plan:
+        return _plan(options, work, _planned_clips)
+    results = _run(options, work, lambda job: _opened(job.source), file, "knobs")
     save_text(file.with_suffix(".md"), hypotheses(results))
     for knob in [knob for knob in knobs if knob in VALUES and is_main()]:
         figure, dataset = draw_knob(results, knob), chosen_dataset(options)
@@ -140,17 +130,12 @@ def _knobs(options, config) -> None:
 
 
 @lru_cache(maxsize=2)
-def _opened(source: str):
-    from data_prep import open_dataset
-
+def _opened(source: str) -> VideoDataset:
     return open_dataset(source)
 
 
-def _planned_clips(job):
+def _planned_clips(job: Job) -> VideoDataset:
     """The clips of a job if they are here; otherwise a placeholder, so that a plan draws none."""
-    from data_prep import generated_set
-    from statkit.experiments.plan import imagined_dataset
-
     folder, card = generated_set(job.source)
     if "knobs" not in card or (folder / "truth.npz").is_file():
         return _opened(job.source)
@@ -159,24 +144,19 @@ def _planned_clips(job):
 
 
 def _table_figure(table, results, rows, dataset, file: Path) -> None:
-    from statkit.experiments.rows import TITLES
     from statkit.gallery.save import save_figure
     from statkit.plots.comparison import draw_comparison
     from statkit.plots.resolutions import draw_resolutions
 
-    about = {"chance": 100 / len(dataset.classes), "generated": dataset.generated}
-    titles = {row: TITLES[row] for row in rows}
     draw = draw_resolutions if table.sizes else draw_comparison
+    about = {"chance": 100 / len(dataset.classes), "generated": dataset.generated}
+    figure = draw(results, {row: TITLES[row] for row in rows}, **about)
     parameters = {"rows": list(rows), "runs": file.name}
-    figure = draw(results, titles, **about)
     save_figure(figure, file.stem, parameters=parameters, dataset=dataset, folder=file.parent)
 
 
 def forecast(options) -> None:
-    """Forecast the gain of SAT+TAT on a data set from its teacher and its plain student alone."""
-    from statkit.experiments.conditions import summary
-    from statkit.experiments.forecast import shipped_model
-
+    """Forecast the gain of SAT+TAT from what is known after stage one."""
     if options.plan:
         options.rows = ["teacher", "student"]
         return train(options)
@@ -197,20 +177,16 @@ def forecast(options) -> None:
     _say("The forecast was never fitted to real clips; lesson 11 tells how often it was right.")
 
 
-def _experiments(options) -> list:
-    from statkit.experiments.experiment import Experiment
-
+def _experiments(options) -> list[Experiment]:
     dataset = chosen_dataset(options)
     config = chosen_config(options, dataset)
-    how = {"fresh": options.command is train, **experiment_options(options)}
+    how = {"fresh": options.command == "train", **experiment_options(options)}
     return [Experiment(dataset, config, seed, **how) for seed in options.seeds]
 
 
-def _plan(options, jobs, dataset) -> None:
+def _plan(options, work: list[Job], dataset: Clips) -> None:
     """Print the cost of the jobs."""
-    from statkit.experiments.plan import plan_runs
-
-    print(f"{plan_runs(jobs, dataset, **experiment_options(options)).text()}\n")
+    print(f"{plan_runs(work, dataset, **experiment_options(options)).text()}\n")
 
 
 def _say(line: str) -> None:
@@ -219,7 +195,7 @@ def _say(line: str) -> None:
         print(line, flush=True)
 
 
-def _line(result) -> str:
+def _line(result: Result) -> str:
     return (
         f"{result.row:18s} seed {result.seed} split {result.split}  {result.backbone} "
         f"{result.resolution}  prec@1 {result.prec1:5.1f}  prec@5 {result.prec5:5.1f}  "
@@ -227,10 +203,12 @@ def _line(result) -> str:
     )
 
 
-def _report(results, options) -> None:
-    from statkit.experiments.results import write_results
-    from statkit.experiments.tables import lines_of, markdown
-
+def _report(found: Iterable[Result], options) -> None:
+    """Print results as they come, then a table of them, and write them to ``--out``."""
+    results = []
+    for result in found:
+        results.append(result)
+        _say(_line(result))
     _say("\n" + markdown(lines_of(results, dict.fromkeys(run.row for run in results))))
     if options.out and is_main():
         print(f"written: {write_results(options.out, results)}")

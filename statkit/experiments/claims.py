@@ -16,7 +16,7 @@ import numpy as np
 from statkit.errors import StatkitError
 
 from .paper import paper_column
-from .results import Estimate, Result, estimate, gain, values_of
+from .results import Estimate, Result, differences, estimate, gain, less, mean_of, values_of
 
 Runs = Sequence[Result]
 
@@ -82,16 +82,11 @@ def _from_random_weights(claim: Claim, runs: Runs) -> Estimate:
 
 def _gain_shrinks(claim: Claim, runs: Runs) -> Estimate:
     """The gain at 6x8 minus the gain at 24x32, seed by seed."""
-    gains = []
-    for size in ("6x8", "24x32"):
-        here = [run for run in runs if run.resolution == size]
-        after, before = values_of(here, claim.row), values_of(here, claim.baseline)
-        gains.append({key: after[key] - before[key] for key in after.keys() & before.keys()})
-    coarse, fine = gains
-    both = sorted(coarse.keys() & fine.keys())
-    if not both:
-        raise StatkitError("no seed was run at both 6x8 and 24x32")
-    return estimate([coarse[key] - fine[key] for key in both])
+    coarse, fine = (
+        differences([run for run in runs if run.resolution == size], claim.row, claim.baseline)
+        for size in ("6x8", "24x32")
+    )
+    return mean_of(less(coarse, fine), "no seed was run at both 6x8 and 24x32")
 
 
 def _equal_time(claim: Claim, runs: Runs, *, with_teacher: bool = False) -> Estimate:
@@ -122,9 +117,7 @@ def _finds_action(claim: Claim, runs: Runs) -> Estimate:
     """Temporal attention inside the true action, minus the share of equal weights."""
     known = [run for run in runs if run.row == claim.row and run.in_action is not None]
     shares = {run.seed: 100 * (run.in_action - run.in_action_blind) for run in known}
-    if not shares:
-        raise StatkitError("the true action interval is not known")
-    return estimate(list(shares.values()))
+    return mean_of(shares, "the true action interval is not known")
 
 
 def _at_teacher_size(claim: Claim, runs: Runs) -> Estimate:
@@ -145,13 +138,10 @@ TESTS = {
 }
 
 
-def _read_claims() -> tuple[Claim, ...]:
-    with Path(__file__).with_name("claims.csv").open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    for line in lines:
-        line |= {"labelled": int(line["labelled"] or 0) or None, "truth": line["truth"] == "yes"}
-        line["column"] = line["column"] or "resnet34"
-    return tuple(Claim(**line) for line in lines)
+def _claim(line: dict[str, str]) -> Claim:
+    read = {"labelled": int(line["labelled"] or 0) or None, "truth": line["truth"] == "yes"}
+    return Claim(**line | read | {"column": line["column"] or "resnet34"})
 
 
-CLAIMS = _read_claims()
+LINES = Path(__file__).with_name("claims.csv").read_text("utf-8").splitlines()
+CLAIMS = tuple(map(_claim, csv.DictReader(LINES)))

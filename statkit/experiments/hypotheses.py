@@ -17,7 +17,17 @@ from statkit.errors import StatkitError
 
 from .conditions import summaries
 from .knobs import knobs_of, runs_of
-from .results import Estimate, Result, differences, estimate, gain, p_value, values_of
+from .results import (
+    Estimate,
+    Result,
+    differences,
+    estimate,
+    gain,
+    less,
+    mean_of,
+    p_value,
+    values_of,
+)
 
 Runs = Sequence[Result]
 LEAST = 5  # conditions, for a test over conditions
@@ -77,14 +87,10 @@ def _slope(one: Hypothesis, runs: Runs) -> Estimate:
 def _less_specific(one: Hypothesis, runs: Runs) -> Estimate:
     """The distance of maps and of weights from their means at the knob's least value, minus that
     at its greatest, seed by seed; of the two, the one with the larger p-value."""
-    here = runs_of(runs, one.knob)
-    found = []
+    here, found = runs_of(runs, one.knob), []
     for column in ("specific", "spread"):
         low, high = (values_of(here.get(end, []), one.row, column) for end in (0, 1))
-        both = sorted(low.keys() & high.keys())
-        if not both:
-            raise StatkitError("no seed has a teacher at both ends")
-        found.append(estimate([low[key] - high[key] for key in both]))
+        found.append(mean_of(less(low, high), "no seed has a teacher at both ends"))
     return max(found, key=lambda each: p_value(each) if each.runs > 1 else 1)
 
 
@@ -123,13 +129,8 @@ def _inner_best(one: Hypothesis, runs: Runs) -> Estimate:
     if len(values) < 3:
         raise StatkitError(f"at least 3 values of {one.knob} are needed, {len(values)} are there")
     best = max(values[1:-1], key=lambda value: np.mean(list(here[value].values())))
-    pairs = [
-        [here[best][key] - here[end][key] for key in sorted(here[best].keys() & here[end].keys())]
-        for end in (values[0], values[-1])
-    ]
-    if not all(pairs):
-        raise StatkitError("no seed has all values")
-    return min((estimate(pair) for pair in pairs), key=lambda each: each.mean)
+    ends = [less(here[best], here[end]) for end in (values[0], values[-1])]
+    return min((mean_of(end, "no seed has all values") for end in ends), key=lambda each: each.mean)
 
 
 TESTS = {
@@ -141,10 +142,7 @@ TESTS = {
 }
 
 
-def _read() -> tuple[Hypothesis, ...]:
-    with Path(__file__).with_name("hypotheses.csv").open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    return tuple(Hypothesis(**line | {"sign": int(line["sign"])}) for line in lines)
-
-
-HYPOTHESES = _read()
+LINES = Path(__file__).with_name("hypotheses.csv").read_text("utf-8").splitlines()
+HYPOTHESES = tuple(
+    Hypothesis(**line | {"sign": int(line["sign"])}) for line in csv.DictReader(LINES)
+)

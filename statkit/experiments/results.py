@@ -103,33 +103,46 @@ def p_value(difference: Estimate) -> float:
     return float(2 * stdtr(freedom, -abs(t)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: Sequence[float], tests: int | None = None) -> list[float]:
     """p-values adjusted by Holm's step-down method, in the order given.
 
     Of all differences with an adjusted value up to 0.05, a single one is false with at most 5 %
     probability, whatever the dependence between the tests.
+
+    Args:
+        tests: the number of tests, if more are planned than have a p-value.
     """
-    order, least = np.argsort(p_values), 0.0
-    adjusted = [1.0] * len(p_values)
-    for rank, place in enumerate(order):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = least
-    return adjusted
+    order, values = np.argsort(p_values), np.array(p_values, float)
+    factors = (tests or len(values)) - np.arange(len(values))
+    values[order] = np.maximum.accumulate(np.minimum(1.0, factors * values[order]))
+    return values.tolist()
 
 
-def values_of(
-    results: Iterable[Result], row: str, what: str = "prec1"
-) -> dict[tuple[int, int], float]:
+Values = dict[tuple[int, int], float]  # by (seed, split)
+
+
+def values_of(results: Iterable[Result], row: str, what: str = "prec1") -> Values:
     """One column of one row, by (seed, split)."""
     return {(r.seed, r.split): getattr(r, what) for r in results if r.row == row}
 
 
+def less(ours: Values, theirs: Values) -> Values:
+    """Paired differences ``ours - theirs``, of the keys that both have."""
+    return {key: ours[key] - theirs[key] for key in sorted(ours.keys() & theirs.keys())}
+
+
+def mean_of(values: Values, missing: str) -> Estimate:
+    """Mean and 95 % interval; StatkitError with the text ``missing`` if there are no values."""
+    if not values:
+        raise StatkitError(missing)
+    return estimate(list(values.values()))
+
+
 def differences(
     results: Sequence[Result], row: str, baseline: str = "student", what: str = "prec1"
-) -> dict[tuple[int, int], float]:
+) -> Values:
     """Paired differences ``row - baseline`` by (seed, split), of the runs that have both."""
-    ours, theirs = values_of(results, row, what), values_of(results, baseline, what)
-    return {key: ours[key] - theirs[key] for key in sorted(ours.keys() & theirs.keys())}
+    return less(values_of(results, row, what), values_of(results, baseline, what))
 
 
 def gain(results: Sequence[Result], row: str, baseline: str, what: str = "prec1") -> Estimate:
@@ -138,10 +151,8 @@ def gain(results: Sequence[Result], row: str, baseline: str, what: str = "prec1"
     Raises:
         ValueError: no pair.
     """
-    found = differences(results, row, baseline, what)
-    if not found:
-        raise StatkitError(f"no seed has both {row!r} and {baseline!r}")
-    return estimate(list(found.values()))
+    missing = f"no seed has both {row!r} and {baseline!r}"
+    return mean_of(differences(results, row, baseline, what), missing)
 
 
 def write_results(path: Path, results: Iterable[Result]) -> Path:
@@ -167,9 +178,8 @@ def read_results(path: Path) -> list[Result]:
 
     with Path(path).open(newline="", encoding="utf-8") as file:
         try:
-            return [
-                Result(**{k: parse(k, v) for k, v in line.items()}) for line in csv.DictReader(file)
-            ]
+            lines = [{k: parse(k, v) for k, v in line.items()} for line in csv.DictReader(file)]
+            return [Result(**line) for line in lines]
         except (KeyError, TypeError, ValueError, csv.Error) as error:
             raise StatkitError(f"{path} is not a whole file of results ({error})") from error
 

@@ -65,6 +65,20 @@ def dask_executor(
         yield client.get_executor(pure=False), max(1, sum(client.nthreads().values()))
 
 
+@contextmanager
+def executor(dask: str | None, workers: int) -> Iterator[Executor | None]:
+    """The executor of a grid of work: a Dask cluster, processes of this machine, or none."""
+    if dask:
+        with dask_executor(dask, workers) as (found, width):
+            print(f"Dask: {width} workers", flush=True)
+            yield found
+    elif workers > 1:
+        with process_pool(workers) as pool:
+            yield pool
+    else:
+        yield None
+
+
 def process_pool(workers: int) -> ProcessPoolExecutor:
     """A pool of new processes. When the parent process ends, the pool's processes and the kernels
     that they started end too."""
