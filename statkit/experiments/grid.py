@@ -134,8 +134,8 @@ def run_job(
     if threads:
         torch.set_num_threads(threads)
     for config in job.settings:
-        about = {"progress": progress, **options}
-        experiment = Experiment(dataset, config, job.seed, fresh=True, **about)
+        how = {"fresh": True, "progress": progress, **options}
+        experiment = Experiment(dataset, config, job.seed, **how)
         for row in job.rows:
             yield replace(experiment.with_attention(row), table=job.table)
         if job.probe:

@@ -95,11 +95,9 @@ def _less_specific(one: Hypothesis, runs: Runs) -> Estimate:
 
 
 def _pretrained_gain(one: Hypothesis, runs: Runs) -> Estimate:
-    def wanted(run: Result) -> bool:
-        values = knobs_of(run)
-        return run.backbone != "demo" and values["scene"] == 0 and bool(values["teacher"])
-
-    return gain([r for r in runs if wanted(r) and knobs_of(r)["student"]], one.row, "student")
+    known = [(run, knobs_of(run)) for run in runs if run.backbone != "demo"]
+    same = [run for run, has in known if has["teacher"] and has["student"] and has["scene"] == 0]
+    return gain(same, one.row, "student")
 
 
 def left_out_errors(x: np.ndarray, y: np.ndarray) -> np.ndarray:

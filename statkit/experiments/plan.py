@@ -63,17 +63,9 @@ class _BlankStore(FrameStore):
         shape = (len(self.dataset), self.settings.frames_per_clip, *size, 3)
         return np.broadcast_to(np.uint8(127), shape)
 
-    @cached_property
-    def hr(self) -> np.ndarray:
-        return self._blank(self.settings.hr_size)
-
-    @cached_property
-    def lr(self) -> np.ndarray:
-        return self._blank(self.settings.lr_size)
-
-    @cached_property
-    def flow(self) -> np.ndarray:
-        return self.lr
+    hr = cached_property(lambda self: self._blank(self.settings.hr_size))
+    lr = cached_property(lambda self: self._blank(self.settings.lr_size))
+    flow = cached_property(lambda self: self.lr)
 
 
 class _BlankTargets(CachedTeacher):
@@ -224,14 +216,14 @@ def _without_frames(one: Experiment) -> None:
 
 
 def _count_frames(one: Experiment, disk: Counter, other: Counter) -> None:
-    store, config = one.store, one.config
-    if one.dataset.root == Path():
-        disk["stored frames"] += store.hr.nbytes + store.lr.nbytes
-    elif stored_frames(one.dataset, config.frames) is None:
-        disk["stored frames"] += store.hr.nbytes + store.lr.nbytes
+    imagined, frames = one.dataset.root == Path(), one.config.frames
+    if not imagined and stored_frames(one.dataset, frames) is not None:
+        return
+    disk["stored frames"] += one.store.hr.nbytes + one.store.lr.nbytes
+    if not imagined:
         start, few = time.perf_counter(), range(min(4, len(one.dataset)))
         for clip in few:
-            decode_clip(one.dataset, clip, config.frames)
+            decode_clip(one.dataset, clip, frames)
         spent = (time.perf_counter() - start) / len(few) / cores()
         other["decoding"] += spent * len(one.dataset)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .paper import paper_numbers
-from .results import Estimate, Result, estimate, gain, values_of
+from .results import Estimate, Result, differences, estimate
 from .rows import TITLES
 
 
@@ -28,7 +28,6 @@ class Line:
     prec5: float
     gain: Estimate | None
     epochs: int
-    seconds: float
     on_actor: float | None
     in_action: float | None
     paper: float | None
@@ -53,7 +52,7 @@ def lines_of(
         for place in sorted({_place(run) for run in results if run.row == row}, key=_order):
             same = [run for run in results if _place(run) == place]
             runs = [run for run in same if run.row == row]
-            paired = values_of(same, row).keys() & values_of(same, baseline).keys()
+            pairs = differences(same, row, baseline) if row != baseline else {}
             resolution, labelled = place
             lines.append(
                 Line(
@@ -61,9 +60,8 @@ def lines_of(
                     resolution + (f", {labelled} labels a class" if labelled else ""),
                     estimate([run.prec1 for run in runs]),
                     float(np.mean([run.prec5 for run in runs])),
-                    gain(same, row, baseline) if paired and row != baseline else None,
+                    estimate(list(pairs.values())) if pairs else None,
                     runs[0].epochs,
-                    float(np.mean([run.seconds for run in runs])),
                     _mean([run.on_actor for run in runs]),
                     _mean([run.in_action for run in runs]),
                     numbers.get((row, resolution), numbers.get((row, ""))),

@@ -72,7 +72,7 @@ def sum_gradients(network: nn.Module) -> None:
     if processes() == 1:
         return
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
-    whole = _sum(torch.cat([gradient.flatten() for gradient in gradients]))
+    whole = sum_over_processes(torch.cat([gradient.flatten() for gradient in gradients]))
     sizes = [gradient.numel() for gradient in gradients]
     for gradient, values in zip(gradients, whole.split(sizes), strict=True):
         gradient.copy_(values.view(gradient.shape))
@@ -80,7 +80,11 @@ def sum_gradients(network: nn.Module) -> None:
 
 def sum_over_processes(values: Tensor) -> Tensor:
     """The sum of all processes' values, on every process."""
-    return values if processes() == 1 else _sum(values)
+    if processes() == 1:
+        return values
+    from accelerate.utils import reduce
+
+    return reduce(values, "sum")
 
 
 def broadcast_weights(network: nn.Module) -> None:
@@ -120,22 +124,16 @@ def _team():
     return PartialState(cpu=asked or not torch.cuda.is_available(), timeout=LONGEST_WAIT)
 
 
-def _sum(values: Tensor) -> Tensor:
-    from accelerate.utils import reduce
-
-    return reduce(values, "sum")
-
-
 class _SumOfAll(torch.autograd.Function):
     """A sum over processes; its gradient is the sum of the processes' gradients."""
 
     @staticmethod
     def forward(_, values: Tensor) -> Tensor:
-        return _sum(values.contiguous())
+        return sum_over_processes(values.contiguous())
 
     @staticmethod
     def backward(_, gradient: Tensor) -> Tensor:
-        return _sum(gradient.contiguous())
+        return sum_over_processes(gradient.contiguous())
 
 
 def _normalise(layer: _BatchNorm, values: Tensor) -> Tensor:
@@ -144,7 +142,7 @@ def _normalise(layer: _BatchNorm, values: Tensor) -> Tensor:
         return type(layer).forward(layer, values)
     axes, shape = [0, *range(2, values.ndim)], (1, -1) + (1,) * (values.ndim - 2)
     precise = values.float()
-    count = _sum(precise.new_tensor(values.numel() / values.shape[1]))
+    count = sum_over_processes(precise.new_tensor(values.numel() / values.shape[1]))
     mean = _SumOfAll.apply(precise.sum(axes)) / count
     centred = precise - mean.view(shape)
     variance = _SumOfAll.apply(centred.square().sum(axes)) / count
