@@ -51,10 +51,6 @@ class Experiment(RowNetworks):
         progress: whether to show progress bars.
     """
 
-    def __init__(self, *args, **options):
-        super().__init__(*args, **options)
-        self._predictions: dict[tuple[str, int], Prediction] = {}
-
     def evaluate(self, row: str) -> Evaluation:
         """Evaluate the row's network on the test clips. Fused rows (Table 4) average the class
         probabilities of their streams, flow with the weight ``flow_weight``."""
