@@ -87,11 +87,11 @@ TYPES: dict[str, Callable] = {"path": path, "frames": _frames, "weights": _weigh
 RANGE = {one.name for one in fields(Parameter)} - {"choices"}
 
 
-def add_flags(group, section: str, words: str = "", **choices: Sequence[str]) -> None:
+def add_flags(group, section: str, *words: str, **choices: Sequence[str]) -> None:
     """The flags of a section of ``options.toml``.
 
     Args:
-        words: put into a help text with braces.
+        words: for the places {0} and {1} of a help text.
         choices: values of the flags that name them.
     """
     for flag, about in OPTIONS[section].items():
@@ -108,7 +108,7 @@ def add_flags(group, section: str, words: str = "", **choices: Sequence[str]) ->
         if isinstance(about.get("metavar"), list):
             about["metavar"] = tuple(about["metavar"])
         if "{" in about.get("help", ""):
-            about["help"] = about["help"].format(words)
+            about["help"] = about["help"].format(*words)
         group.add_argument(*flag.split(), **about)
 
 
@@ -129,7 +129,7 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
     from statkit.experiments.grid import TABLES
     from statkit.experiments.knobs import KNOBS
     from statkit.experiments.presets import PRESETS
-    from statkit.experiments.rows import ROWS
+    from statkit.experiments.rows import ROWS, TABLE_3
     from statkit.experiments.settings import DEMO, REAL
     from statkit.recipes import RECIPES
 
@@ -149,7 +149,7 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
     add_fields(sub.add_argument_group("what the paper leaves open"), {"": DEMO.choices})
     add_flags(how, "runs")
     own = {"rows": list(ROWS), "tables": [*TABLES, "knobs"], "knobs": KNOBS}
-    add_flags(sub, "tables" if grid else "rows", ", ".join(ROWS), **own)
+    add_flags(sub, "tables" if grid else "rows", ", ".join(ROWS), " ".join(TABLE_3), **own)
     if grid:
         sub.set_defaults(out=REPOSITORY / "figures" / "tables")
     if probe:
