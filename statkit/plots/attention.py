@@ -21,7 +21,6 @@ def draw_attention(
     Args:
         looks: what each network says of the same clip, usually teacher, student and stat.
         block: 1 to 4, which block's map.
-        overlay: from 0, the frame alone, to 1, the map alone.
     """
     segments, height, width = next(iter(looks.values())).frames.shape[:3]
     row = style.strip_height(segments, width / height)

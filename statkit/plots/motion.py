@@ -63,7 +63,6 @@ def draw_time_maps(
     Args:
         frames: float ``[F, H, W, 3]`` in 0..1, the network's input.
         maps: four arrays ``[T, h, w]``; a map stands under the middle of the frames that it covers.
-        overlay: from 0, the frame alone, to 1, the map alone.
     """
     count, aspect = len(frames), frames.shape[2] / frames.shape[1]
     tall = min(0.95, style.strip_height(count, aspect))

@@ -28,7 +28,6 @@ def draw_spatial_attention(
         frames: network -> float ``[H, W, 3]`` in 0..1, what it sees; of any size each.
         maps: network -> four maps ``[h, w]``, Equation 1 of its blocks.
         block: 1 to 4, which block is shown at large.
-        overlay: from 0, the frame alone, to 1, the map alone.
         actor: bool ``[H, W]``, its pixels, outlined in the large pictures.
     """
     size = max(frame.shape[:2] for frame in frames.values())
