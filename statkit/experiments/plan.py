@@ -163,11 +163,11 @@ def plan_runs(jobs: Sequence[Job], dataset: Clips, *, progress: bool = True, **o
         progress: show a bar while steps are measured.
         options: as for :class:`statkit.experiments.Experiment`.
     """
-    trainings, targets, seen, asked = {}, {}, set(), 0
+    trainings, targets, seen = {}, {}, set()
     disk, other = Counter(), Counter()
     rates: dict[tuple, float] = {}
-    total = sum(len(job.settings) * len(job.rows) for job in jobs)
-    bar = progress_bar(label="measuring steps", total=total, show=progress)
+    asked = sum(len(job.settings) * len(job.rows) for job in jobs)
+    bar = progress_bar(label="measuring steps", total=asked, show=progress)
     for job in jobs:
         for config in job.settings:
             one = Experiment(clips_of(job, dataset), config, job.seed, progress=False, **options)
@@ -177,7 +177,6 @@ def plan_runs(jobs: Sequence[Job], dataset: Clips, *, progress: bool = True, **o
                 seen.add(stored)
                 _count_frames(one, disk, other)
             for row in job.rows:
-                asked += 1
                 bar.update()
                 bar.set_postfix_str(row)
                 parts = one.rows[row].fused_rows or (row,)

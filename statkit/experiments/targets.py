@@ -1,11 +1,10 @@
-"""Outputs of the fixed teacher, computed once and cached on disk.
+"""Outputs of the fixed teacher, computed once and cached on disk: attention maps and TAM outputs,
+all that Equations 2 and 3 need. A mirrored map is not the map of the mirrored frame, so each view
+is computed.
 
-For each batch, the teacher gives its attention maps and TAM outputs: Equations 2 and 3 need
-nothing else. A mirrored map is not the map of the mirrored frame, so each view is computed.
-
-The folder ``targets/KEY`` of the cache holds the targets: ``features.npy`` and ``map1.npy`` to
-``map4.npy``, half precision, memory-mapped, so an epoch needs the memory of one batch, whatever
-the number of clips. KEY changes with everything that the targets depend on.
+The folder ``targets/KEY`` of the cache holds ``features.npy`` and ``map1.npy`` to ``map4.npy``,
+memory-mapped, so an epoch needs the memory of one batch. KEY changes with everything that the
+targets depend on.
 """
 
 from __future__ import annotations
