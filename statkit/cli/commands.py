@@ -69,9 +69,9 @@ def _nearest(error: UnicodeEncodeError) -> tuple[str, int]:
 
 def prepare(options) -> None:
     """Prepare a data set: decode every clip once, so that training never has to."""
-    if options.verify:
-        from data_prep.prepared import verify_prepared
+    from data_prep.prepared import verify_prepared
 
+    if options.verify:
         print("\n".join(verify_prepared(options.verify, sources=True)))
     elif options.kind in (None, "demo") and not options.out:
         _keep_frames(options)
@@ -105,13 +105,12 @@ def _prepare_set(options) -> None:
 
     from .chosen import chosen_preset, with_given
 
-    kind, source, settings = options.kind, options.source, FRAMES
-    if options.preset:
-        settings = chosen_preset(options).config.frames
+    kind, source = options.kind, options.source
+    settings = chosen_preset(options).config.frames if options.preset else FRAMES
     if not kind or not options.out:
         raise StatkitError("name the kind and the output folder: statkit prepare KIND --out FOLDER")
     if kind == "demo":
-        demo = open_dataset("demo" if options.data == "demo" else options.data)
+        demo = open_dataset(options.data)
         demo.require(range(len(demo)))
         kind, source = "folder", demo.root.parent
         if not options.preset:
