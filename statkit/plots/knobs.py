@@ -61,21 +61,22 @@ def draw_film(frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int]) 
 def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) -> Figure:
     """One knob: prec@1, gains over the plain student, and what the teacher's attention says.
 
-    A line joins means over the seeds; bars are 95 % intervals where there are several seeds; a dot
-    is one seed. The places on the axis have equal distances.
+    A line joins the measured means over the seeds; bars are 95 % intervals where there are several
+    seeds; a dot is one seed. The places on the axis have equal distances.
 
     Args:
-        runs: of the knob experiment; values without runs are gaps.
+        runs: of the knob experiment; values without runs have no mark.
         knob: a name of :data:`statkit.experiments.knobs.VALUES`.
         value: a value of the knob to mark.
     """
     here, values = runs_of(runs, knob), VALUES[knob]
     conditions = [here.get(value, []) for value in values]
-    figure = style.new_figure(HEIGHT)
+    tall = HEIGHT + 0.55  # the legends stand below the axes, where they hide no mark
+    figure = style.new_figure(tall)
     style.add_headline(figure, LABELS[knob])
     style.add_mark(figure)
     panels = [
-        figure.add_axes(((0.55 + k * 3.0) / WIDTH, 0.62 / HEIGHT, 2.35 / WIDTH, 2.55 / HEIGHT))
+        figure.add_axes(((0.55 + k * 3.0) / WIDTH, 1.17 / tall, 2.35 / WIDTH, 2.55 / tall))
         for k in range(3)
     ]
     arrays: dict[str, np.ndarray] = {"values": np.array(values, float)}
@@ -102,9 +103,10 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
         if value in values:
             axes.axvspan(values.index(value) - 0.4, values.index(value) + 0.4, color=GROUND)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=7, loc="best")
+            about = {"loc": "upper center", "bbox_to_anchor": (0.47, -0.16), "columnspacing": 0.8}
+            axes.legend(fontsize=7, ncols=2, handlelength=1.5, **about)
+        axes.set_xlabel(f"{knob} ({default})", fontsize=8, labelpad=1)
     panels[0].set_ylim(0, 100)
-    panels[1].set_xlabel(f"{knob} ({default})", fontsize=8)
     panels[2].set_ylim(0, 1)
     panels[2].set_title("the teacher's attention (test clips)", fontsize=8)
     gains = ["not measured" if g != g else f"{g:+.1f}" for g in arrays["stat_gain"]]

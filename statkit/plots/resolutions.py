@@ -79,7 +79,8 @@ def draw_means(
     colour: str,
     line: str = "-",
 ) -> np.ndarray:
-    """A line through the means, with the 95 % interval of several runs and a dot a run.
+    """A line through the means, with the 95 % interval of several runs and a dot per run. The
+    marks of a line that is not solid are open.
 
     Args:
         columns: the runs at each place; empty where nothing was measured.
@@ -90,9 +91,11 @@ def draw_means(
     found = [estimate(column) if column else None for column in columns]
     means = np.array([np.nan if one is None else one.mean for one in found])
     bars = [one.half_width if one and one.runs > 1 else np.nan for one in found]
-    if np.isfinite(means).any():
+    known = np.isfinite(means)
+    if known.any():
         about = {"color": colour, "ls": line, "marker": "o", "ms": 5, "capsize": 3}
-        axes.errorbar(places, means, yerr=bars, label=title, **about)
+        about["mfc"] = colour if line == "-" else "white"
+        axes.errorbar(places[known], means[known], np.array(bars)[known], label=title, **about)
     for place, column in zip(places, columns, strict=True):
         axes.plot([place] * len(column), column, ".", color=colour, ms=4, alpha=0.5)
     return means
