@@ -90,3 +90,16 @@ def test_every_lesson_has_three_levels_a_prediction_and_a_quiz(path):
     solutions = (NOTEBOOKS / "solutions" / f"lesson{path.name[:2]}.py").read_text()
     for line in re.findall(r"^    return (.{30,})$", solutions, re.MULTILINE):
         assert not any(line in cell for cell in shown), line
+
+
+def test_an_answer_of_another_kind_is_not_called_an_error_of_the_function():
+    def area_average(frame, block):
+        return "a word"
+
+    verdict = check(area_average)
+    assert not verdict.right and "raised" not in verdict.words
+
+    def share_kept(frame, block):
+        raise KeyError("mine")
+
+    assert "your function raised KeyError" in check(share_kept).words

@@ -43,7 +43,10 @@ def check(answer: Callable) -> Verdict:
     name = answer.__name__
 
     def answered(*inputs):
-        found = answer(*inputs)
+        try:
+            found = answer(*inputs)
+        except Exception as error:
+            raise AssertionError(f"your function raised {_words(error)}") from error
         assert found is not None, "the function returns nothing yet"
         return found
 
@@ -57,10 +60,14 @@ def check(answer: Callable) -> Verdict:
             getattr(checks, name)(answered)
     except AssertionError as wrong:
         return Verdict(False, f"Not yet: {wrong}")
-    except Exception as error:
-        words = "".join(traceback.format_exception_only(error)).strip()
-        return Verdict(False, f"Not yet: your function raised {words}")
+    except Exception as error:  # the answer cannot be compared with the right one
+        told = f"an answer of another shape or kind is asked for ({_words(error)})"
+        return Verdict(False, f"Not yet: {told}")
     return Verdict(True, exercise["right"])
+
+
+def _words(error: Exception) -> str:
+    return "".join(traceback.format_exception_only(error)).strip()
 
 
 def yours_or(answer: Callable, library: Callable) -> Callable:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,10 @@ class Experiment(RowNetworks):
         device: see :func:`statkit.runtime.device.pick_device`.
         progress: whether to show progress bars.
     """
+
+    @cached_property
+    def _predictions(self) -> dict[tuple[str, int], Prediction]:
+        return {}
 
     def evaluate(self, row: str) -> Evaluation:
         """Evaluate the row's network on the test clips. Fused rows (Table 4) average the class

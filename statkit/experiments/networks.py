@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from statkit.backbones import MODELS
 from statkit.data.clips import DatasetError, Split, VideoDataset
 from statkit.data.stored import FrameStore, Source, store_frames
-from statkit.evaluation import Prediction, start_as_probe
+from statkit.evaluation import start_as_probe
 from statkit.models import STATNet, build_model
 from statkit.recipes import Recipe
 from statkit.runtime.cache import (
@@ -71,7 +71,6 @@ class RowNetworks:
         _check_clips(dataset, self.split)
         self._networks: dict[str, STATNet] = {}
         self._teachers: dict[tuple, Teacher] = {}
-        self._predictions: dict[tuple[str, int], Prediction] = {}
 
     @cached_property
     def store(self) -> FrameStore:
