@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -186,11 +187,28 @@ def read_results(path: Path) -> list[Result]:
 
 def comparable(runs: Iterable[Result]) -> list[Result]:
     """Runs of one data set whose students saw frames of one size: of each table and kind of
-    network, the runs at the teacher's size if there are any; the other runs precede that
-    default."""
-    sized = [((r.table, paper_column(r.backbone)), r.config.get("student_size"), r) for r in runs]
-    full = {table for table, size, _ in sized if size is None}
-    return [run for table, size, run in sized if size is None or table not in full]
+    network, the runs at the teacher's size as soon as they are enough (:func:`_are_enough`), and
+    until then the runs at another size, if there are any."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for run in runs:
+        groups.setdefault((run.table, paper_column(run.backbone)), []).append(run)
+    found = []
+    for here in groups.values():
+        full = [run for run in here if run.config.get("student_size") is None]
+        other = [run for run in here if run.config.get("student_size") is not None]
+        found += full if _are_enough(full, other) else other
+    return found
+
+
+def _are_enough(full: list[Result], other: list[Result]) -> bool:
+    """Whether the runs at the teacher's size have each row, resolution and number of labels of the
+    other runs, at least three times or as often as those."""
+    ours, theirs = (
+        Counter((run.row, run.resolution, run.labelled) for run in some) for some in (full, other)
+    )
+    # At the teacher's size, the rows "..._full" are the same as the rows without this ending.
+    places = [place for place in theirs if not place[0].endswith("_full")]
+    return all(ours[place] >= min(3, theirs[place]) for place in places)
 
 
 def published_runs(dataset: str, table: str, column: str = "resnet34") -> list[Result]:
