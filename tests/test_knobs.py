@@ -19,6 +19,7 @@ from statkit.experiments.forecast import (
     LEAST,
     TRAIN_IT,
     ForecastModel,
+    forecasts,
     words_for,
 )
 from statkit.experiments.hypotheses import HYPOTHESES, TESTS, left_out_errors, slope
@@ -33,7 +34,7 @@ from statkit.experiments.knobs import (
     missing,
     runs_of,
 )
-from statkit.experiments.ledger import hypotheses
+from statkit.experiments.ledger import hypotheses, ledger
 from statkit.experiments.results import Estimate, Result, p_value, read_results
 from statkit.experiments.rows import ROWS
 from statkit.experiments.settings import DEMO
@@ -230,6 +231,23 @@ def test_a_forecast_from_little_says_so():
     assert [words_for(*ends) for ends in ((0.1, 9), (-3, 1.9), (-3, 4))] == [
         TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY
     ]  # fmt: skip
+
+
+def test_forecasts_stand_beside_what_was_measured():
+    """A set with the gain that the model expects, one 100 points away, and one without a gain."""
+    model, sets = ForecastModel(world(24)), world(3)
+    expected = [model(one.features).gain.mean for one in sets]
+    far = Estimate(expected[1] + 100, 1, 3)
+    sets[0] = replace(sets[0], name="a", gain=Estimate(expected[0], 1, 3))
+    sets[1:] = [replace(sets[1], name="b", gain=far), replace(sets[2], name="c", gain=None)]
+    rows, how_often = forecasts(model, sets)
+    assert [row[0] for row in rows] == ["set", "a", "b", "c"] and rows[3][3] == "not measured"
+    assert "on 1 of 2 sets" in how_often and "misses it by 50.0 points" in how_often
+    assert f"misses it by {(abs(expected[0]) + abs(far.mean)) / 2:.1f}." in how_often
+    assert "No forecast" in forecasts(ForecastModel([]), sets)[1]
+    text = ledger({}, measured(), {"a": [run("student", 0, 40), run("stat", 0, 41)]})
+    assert "| set | student | SAT+TAT |" in text  # columns that nothing fills are left out
+    assert "| a | 40.0 (one run) | +1.0 (one run) |" in text and "(numbers of pairs: a: 1)" in text
 
 
 def test_figures_hold_what_was_measured_and_leave_gaps():

@@ -137,6 +137,7 @@ def _prepare_set(options) -> None:
 
 def claims(options) -> None:
     """Write CLAIMS.md: each claim of the paper, and what the committed runs show."""
+    from statkit.experiments.forecast import real_runs
     from statkit.experiments.ledger import ledger
     from statkit.experiments.results import comparable, read_results
     from statkit.runtime.cache import save_text
@@ -147,7 +148,8 @@ def claims(options) -> None:
     if not sets:
         raise StatkitError(f"{options.results}: no runs in it ({', '.join(LEDGERS.values())})")
     knobs = options.results / "knobs.csv"
-    text = ledger(sets, read_results(knobs) if knobs.is_file() else ())
+    measured = read_results(knobs) if knobs.is_file() else ()
+    text = ledger(sets, measured, real_runs(options.results))
     print(f"written: {save_text(options.out, text)}")
 
 

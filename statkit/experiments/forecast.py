@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from statkit.shipped import SHIPPED
 from .conditions import Summary, summaries, summary
 from .knobs import shipped_runs
 from .results import Estimate, Result, read_results
+from .tables import signed
 
 # The predictors: few, because the conditions are few. The product is hypothesis H7.
 PREDICTORS = ("gap", "specific", "spread", "gap x specific")
@@ -149,12 +151,40 @@ def shipped_model() -> ForecastModel:
 REAL_SETS = {"clips_160x120": "ucf101_8"}
 
 
-def real_sets() -> list[Summary]:
-    """The real sets whose runs ship, with the default recipe and all labels (Table 3)."""
+def real_runs(folder: Path = SHIPPED) -> dict[str, list[Result]]:
+    """The committed runs of each real set with the default recipe and all labels (Table 3)."""
     groups: dict[str, list[Result]] = {}
-    for file in sorted(SHIPPED.glob("*.csv")):
+    for file in sorted(folder.glob("*.csv")):
         for run in read_results(file):
             if run.table == "3" and run.backbone == "resnet18":
                 name = json.loads(run.parameters).get("dataset", "")
-                groups.setdefault(name, []).append(run)
-    return [summary(REAL_SETS.get(name, name), runs) for name, runs in groups.items()]
+                groups.setdefault(REAL_SETS.get(name, name), []).append(run)
+    return groups
+
+
+def real_sets() -> list[Summary]:
+    """The summaries of :func:`real_runs`."""
+    return [summary(name, runs) for name, runs in real_runs().items()]
+
+
+def forecasts(model: ForecastModel, sets: Sequence[Summary]) -> tuple[list[list[str]], str]:
+    """Head and rows of a table of the forecasts beside the measured gains; and, in a sentence, how
+    often the forecasts were right."""
+    rows, errors, inside = [["set", "forecast", "answer", "measured gain"]], [], 0
+    for one in sets:
+        found = model(one.features)
+        reason = f" ({'; '.join(found.reasons)})" if found.reasons else ""
+        gain = signed(one.gain) if one.gain else "not measured"
+        cell = signed(found.gain) if found.gain else ""
+        rows.append([one.name, cell, found.words + reason, gain])
+        if one.gain and found.gain:
+            errors.append(found.gain.mean - one.gain.mean)
+            inside += abs(errors[-1]) <= found.gain.half_width
+    if not errors:
+        return rows, "No forecast can be compared with a measured gain yet."
+    return rows, (
+        f"The measured mean gain lies in the interval of the forecast on {inside} of {len(errors)} "
+        f"sets. The forecast misses it by {np.abs(errors).mean():.1f} points on average; the "
+        f'forecast "no gain" misses it by '
+        f"{np.mean([abs(one.gain.mean) for one in sets if one.gain]):.1f}."
+    )

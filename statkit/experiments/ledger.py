@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .claims import CLAIMS, Claim, NotReached, Runs
 from .conditions import by_condition, summaries, summary
+from .forecast import ForecastModel, forecasts
 from .grid import TABLES
 from .hypotheses import HYPOTHESES, Hypothesis
 from .paper import COLUMNS, paper_column
@@ -34,12 +35,17 @@ def verdict(found: Estimate, holds: str = "reproduced", level: float | None = No
     return holds if found.mean > 0 else "the opposite was measured"
 
 
-def ledger(sets: dict[str, Iterable[Result]], knobs: Iterable[Result] = ()) -> str:
+def ledger(
+    sets: dict[str, Iterable[Result]],
+    knobs: Iterable[Result] = (),
+    real: dict[str, list[Result]] | None = None,
+) -> str:
     """``CLAIMS.md``: per set of runs, a line per claim, and then the tables.
 
     Args:
         sets: name as in the headings -> runs.
         knobs: runs of the knob experiment; no section if there are none.
+        real: runs of each real set, for the section of the forecasts.
     """
     lists = {name: list(runs) for name, runs in sets.items()}
     parts = [HEADING]
@@ -47,6 +53,7 @@ def ledger(sets: dict[str, Iterable[Result]], knobs: Iterable[Result] = ()) -> s
         rows = _claims(runs)
         parts.append(f"\n## Claims on {name}\n\n{_count(rows)}\n{in_markdown(rows)}")
     parts += [f"\n{hypotheses(knobs)}"] if (knobs := list(knobs)) else []
+    parts += [_real_sets(real, knobs)] if real else []
     return "".join(parts + [_tables(name, runs) for name, runs in lists.items()])
 
 
@@ -67,22 +74,37 @@ def hypotheses(runs: Runs) -> str:
     count = f"Conditions with a teacher, a plain student and SAT+TAT: {len(summaries(runs))}"
     about = f"{count}; seeds: {seeds or 'none'}."
     text = Path(__file__).with_name("hypotheses.md").read_text("utf-8")
-    return f"{text}\n{about}\n\n{in_markdown(rows)}\n{_conditions(runs)}"
+    return f"{text}\n{about}\n\n{in_markdown(rows)}\n{_conditions(by_condition(runs))}"
 
 
-def _conditions(runs: Runs) -> str:
-    """One line per condition: accuracy, gains with intervals, what the teacher's attention says."""
+def _real_sets(real: dict[str, list[Result]], knobs: Runs) -> str:
+    """The section of the real sets: what was measured, and the forecasts."""
+    model = ForecastModel(summaries(knobs))
+    sets = [summary(name, runs) for name, runs in real.items()]
+    rows, how_often = forecasts(model, sets)
+    pairs = "; ".join(f"{one.name}: {one.gain.runs}" for one in sets if one.gain)
+    return (
+        "\n## Real sets, and the forecast of each\n\nRows of Table 3 with the default recipe. The "
+        f"gains are paired by seed and split (numbers of pairs: {pairs}).\n\n"
+        f"{_conditions(real, 'set')}\n{model.text()} {how_often}\n\n{in_markdown(rows)}"
+    )
+
+
+def _conditions(groups: dict[str, list[Result]], first: str = "condition") -> str:
+    """One line per condition: accuracy, gains with intervals, what the teacher's attention says;
+    without empty columns."""
     known = ("from_blind", "specific", "from_equal", "spread", "on_actor", "in_action", "pixels")
-    head = ["condition", "teacher", "student", "SAT", "TAT", "SAT+TAT"]
+    head = [first, "teacher", "student", "SAT", "TAT", "SAT+TAT"]
     rows = [head + [name.replace("_", " ") for name in known]]
-    for name, here in by_condition(runs).items():
+    for name, here in groups.items():
         found = [values_of(here, row).values() for row in ("teacher", "student")]
         cells = [str(estimate(list(values))) if values else "" for values in found]
         gains = [summary(name, here, row).gain for row in ("sat", "tat", "stat")]
         cells += ["" if one is None else signed(one) for one in gains]
         values = [summary(name, here).features[each] for each in known]
         rows.append([name, *cells, *("" if v != v else f"{v:.3g}" for v in values)])
-    return in_markdown(rows)
+    filled = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    return in_markdown(list(zip(*filled, strict=True)))
 
 
 def _tested(one: Hypothesis, runs: Runs) -> Estimate | str:
