@@ -4,6 +4,7 @@ from labels and from a fixed teacher's spatial and temporal attention."""
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -45,9 +46,11 @@ class CheckpointError(StatkitError):
 
 @dataclass
 class History:
-    """Mean loss parts of every epoch, under the names in :data:`statkit.losses.PARTS`."""
+    """Mean loss parts of every epoch, under the names in :data:`statkit.losses.PARTS`; and the
+    seconds of all epochs, also of those before an interruption."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 def train_single(
@@ -104,7 +107,7 @@ def train_transfer(
             checkpoint, then after each new epoch is saved; its exceptions end the training.
 
     Returns:
-        Mean loss parts per epoch.
+        Mean loss parts per epoch, and the seconds.
 
     Raises:
         CheckpointError: the checkpoint was made with other settings, or cannot be read.
@@ -138,6 +141,7 @@ def train_transfer(
     bar = progress_bar(
         label=label, total=recipe.epochs * batches, initial=first * batches, show=progress
     )
+    start = time.perf_counter() - history.seconds
     for epoch in range(first, recipe.epochs):
         equation_4 = loss_of(epoch)
         seen: list[Tensor] = []
@@ -186,6 +190,7 @@ def train_transfer(
         if not math.isfinite(means["total"]):
             raise FloatingPointError(f"epoch {epoch + 1}: the loss is {means['total']}; lower rate")
         history.epochs.append(means)
+        history.seconds = time.perf_counter() - start
         shown = {name: f"{value:.3f}" for name, value in means.items() if value}
         bar.set_postfix(shown, refresh=False)
         if checkpoint and is_main():
@@ -193,6 +198,7 @@ def train_transfer(
                 "key": key,
                 "epoch": epoch + 1,
                 "history": history.epochs,
+                "seconds": history.seconds,
                 "network": student.state_dict(),
                 "optimizer": optimizer.state_dict(),
             }
@@ -367,4 +373,5 @@ def _resume(path: Path, key: str, network: STATNet, optimizer, history: History)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     history.epochs.extend(state["history"])
+    history.seconds = state.get("seconds", 0.0)
     return epoch

@@ -106,6 +106,8 @@ def test_a_killed_run_goes_on_to_the_same_weights(store, demo_folder, tmp_path):
     os.kill(process.pid, signal.SIGTERM)
     process.join()
     assert done.value == 2 and process.exitcode != 0
+    kept = torch.load(checkpoint, weights_only=True)
+    torch.save(kept | {"seconds": kept["seconds"] + 1000}, checkpoint)
     resumed = new_network(seed=77)
     seen = []
     history = train(
@@ -115,6 +117,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(store, demo_folder, tmp_path):
     assert seen == [0, 1, 2, 3]  # the first two as the checkpoint holds them
     assert torch.equal(weights(resumed), weights(alone))  # which seed 77 alone does not lead to
     assert history.epochs == whole.epochs
+    assert 0 < kept["seconds"] < 1000 < history.seconds < 1000 + 120  # of both processes
 
 
 def test_a_checkpoint_of_other_settings_or_none_at_all_is_refused(store, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
@@ -211,7 +210,6 @@ class RowNetworks:
             how = {"seed": self.seed, "keep_tam": kind.transfers}
             start_as_probe(network.to(self.device), source, store, clips, **how)
         checkpoint = self.folder(row) / "checkpoint.pt"
-        start = time.perf_counter()
         train_now = partial(
             train_transfer,
             network,
@@ -238,7 +236,7 @@ class RowNetworks:
             history = train_now()
         if is_main():
             run = {
-                "seconds": time.perf_counter() - start,
+                "seconds": history.seconds,
                 "device": device_name(self.device),
                 "history": history.epochs,
             }
