@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 
 
-def rows_on_person(box: float, frame: int, rows: int) -> float:
-    return box / frame * rows
+def rows_for_head(box: float, frame: int, pixels: float) -> float:
+    return 8 * pixels * frame / box
 
 
 def paired_gain(after: np.ndarray, before: np.ndarray) -> tuple[float, float]:
