@@ -48,7 +48,9 @@ def test_the_share_of_neighbours_from_the_same_scene():
     near_scene = scenes[neighbours(points, 1)][:, 0]
     assert (near_scene == scenes).all()
     names = ["A/v_A_g04_c01.mp4", "B/v_B_g12_c02.mp4"]
-    assert scenes_of(names).tolist() == [4, 12]
+    names.append("B/v_B_g04_c01.mp4")  # another scene than that of A, but in generated clips
+    assert scenes_of(names).tolist() == [0, 2, 1]
+    assert scenes_of(names, generated=True).tolist() == [0, 1, 0]
     assert scenes_of([*names, "B/other.mp4"]) is None
 
 

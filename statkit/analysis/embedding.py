@@ -144,8 +144,13 @@ def pick_clips(split: Split, which: str = "test", *, most: int = 9000, seed: int
     return np.sort(clips)
 
 
-def scenes_of(names: Sequence[str]) -> np.ndarray | None:
-    """int64 ``[N]``: the group in each clip's name, ``_g07_``; clips of a group share their scene.
-    None where a name has no group."""
+def scenes_of(names: Sequence[str], *, generated: bool = False) -> np.ndarray | None:
+    """int64 ``[N]``, a number per scene: clips of a group, ``_g07_`` in their names, share their
+    scene. Every class has groups of its own, but generated clips have the same groups in all
+    classes. None where a name has no group."""
     found = [re.search(r"_g(\d+)_", name) for name in names]
-    return np.array([int(group[1]) for group in found]) if all(found) else None
+    if not all(found):
+        return None
+    pairs = zip(names, found, strict=True)
+    scenes = [("" if generated else name.split("/")[0], group[1]) for name, group in pairs if group]
+    return np.unique(scenes, axis=0, return_inverse=True)[1].reshape(-1)
