@@ -162,6 +162,7 @@ def test_runs_of_a_3d_network_have_claims_and_a_table_of_their_own():
     assert "| +5.0 ± 0.0, 3 runs |" in lines["Transfer (SAT+TAT) helps the student, 3-D network"]
     assert "--table 4 --backbone r2plus1d_18" in lines["Transfer helps two streams"]
     two, three = re.findall(r"\*\*Table 3.*?\| Student [^\n]*", whole, re.DOTALL)
+    assert "enlarged to 36x48 pixels." in three and "students see" not in two  # not known there
     assert "3-D network" in three and "48.95 |" in three and "20.5 ± 1.2" in three
     assert "3-D" not in two and "42.79 |" in two and "41.0 ± 2.5" in two
     assert "**Table 4: two streams, 3-D network.**" in whole

@@ -177,12 +177,22 @@ def _tables(name: str, runs: Runs) -> str:
         here = [r for r in runs if (r.table, paper_column(r.backbone)) == (key, column)]
         if here:
             against = TITLES[table.baseline]
-            note = f"Gains are paired differences to {against}; {_made(here)}."
+            note = f"Gains are paired differences to {against}; {_made(here)}{_seen(key, here)}."
             rows = [*table.rows, *(row for row in TITLES if row not in table.rows)]
             about = {"baseline": table.baseline, "table": key, "backbone": column}
             lines = markdown(lines_of(here, rows, **about))
             parts.append(f"\n**{table.title}{kind}.** {note}\n\n{lines}")
     return "".join(parts)
+
+
+def _seen(table: str, runs: Runs) -> str:
+    """The size to which the students' LR frames are enlarged, where all rows have the same."""
+    sizes = {tuple(c["student_size"] or ()) for r in runs if "student_size" in (c := r.config)}
+    if table == "strides" or len(sizes) != 1:
+        return ""
+    [size] = sizes
+    to = f"{'x'.join(map(str, size))} pixels" if size else "the teacher's size"
+    return f"; students see LR frames enlarged to {to}"
 
 
 def _made(runs: Runs) -> str:
