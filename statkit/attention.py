@@ -1,8 +1,6 @@
 """Where and when a network attends: the spatial attention map (Equation 1) and the temporal
 attention module (Figure 3)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -1,8 +1,6 @@
 """The backbones (paper, Section 4.2): ResNets, R(2+1)D, the small demo networks, and the
 sources of their pretrained weights."""
 
-from __future__ import annotations
-
 import os
 import pickle
 from collections.abc import Callable
@@ -27,7 +25,7 @@ from statkit.runtime.parameters import pasted_path
 class Architecture:
     """How to build a backbone, and which input the paper gives it.
 
-    ``build(weights)`` returns a torchvision-like network with ``layer1`` to ``layer4``;
+    ``build()`` returns a torchvision-like network with ``layer1`` to ``layer4``;
     ``weights`` are torchvision's; where it has none, ``wants`` names a file that others publish.
     """
 
@@ -125,8 +123,6 @@ def _load_backbone(backbone: nn.Module, path: str | Path) -> None:
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:
     """A state dict, alone or inside a checkpoint, without the prefixes that wrappers add."""
-    if not path.is_file():
-        raise StatkitError(f"no weights at {path}")
     try:
         with torch.serialization.safe_globals(_NUMPY):
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -172,8 +168,9 @@ class _DemoBackbone(nn.Module):
     The last stage keeps its size (total stride 16), so that maps of small frames are not 1x1.
     """
 
-    def __init__(self, weights: object = None, width: int = 16):
+    def __init__(self):
         super().__init__()
+        width = 16
         self.conv1 = nn.Conv2d(3, width, 3, stride=2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
@@ -195,8 +192,9 @@ class _DemoR2Plus1D(nn.Module):
     height and width.
     """
 
-    def __init__(self, weights: object = None, width: int = 8):
+    def __init__(self):
         super().__init__()
+        width = 8
         self.stem = nn.Sequential(
             nn.Conv3d(3, width, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), bias=False),
             nn.BatchNorm3d(width),
@@ -220,7 +218,7 @@ class _DemoR2Plus1D(nn.Module):
             setattr(self, f"layer{stage}", block)
 
 
-def _r2plus1d_34(weights: object = None) -> nn.Module:
+def _r2plus1d_34() -> nn.Module:
     """R(2+1)D with ResNet-34's block counts, which torchvision lacks. Some widths and epsilon
     follow the published weights (Facebook's VMZ) and differ from torchvision's R(2+1)D-18."""
     network = video_resnet.VideoResNet(

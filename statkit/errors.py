@@ -1,8 +1,6 @@
 """Errors that a user, a disk, a network or another program can cause are shown as one line. Every
 other exception is a fault of the kit and shows its traceback."""
 
-from __future__ import annotations
-
 import errno
 from concurrent.futures import BrokenExecutor
 

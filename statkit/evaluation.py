@@ -1,10 +1,9 @@
 """Scores of a network: prec@k (prec@1 is top-1 accuracy), attention on the actor, attention in the
 action."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -212,8 +211,8 @@ def evaluate(
     on_actor, in_action, blind = [], [], []
     sums, maps_seen = [torch.zeros(())] * 4, 0
     per_segment = MODELS[network.name].frames_per_segment
-    draws = eval_batches(clips, store.lengths, network.segments, per_segment, batch_size=batch_size)
-    for draw in draws:
+    which = clips, store.lengths, network.segments, per_segment
+    for draw in eval_batches(*which, batch_size=batch_size):
         output = forward_eval(network, source, draw, precision=precision)
         logits.append(output.logits.float().cpu())
         features.append(output.features.cpu())
@@ -226,21 +225,19 @@ def evaluate(
             continue
         positions = store.positions[draw.clips[:, None], draw.frames[..., per_segment // 2]]
         if not network.temporal:
-            masks = actor_masks(store, draw)
-            maps = output.attention_maps
+            masks, maps = actor_masks(store, draw), output.attention_maps
             on_actor.append(torch.stack([attention_on_actor(m.float().cpu(), masks) for m in maps]))
         where = torch.from_numpy(positions), torch.from_numpy(truth.intervals[draw.clips])
         in_action.append(attention_in_action(weights[-1], *where))
-        blind.append(
-            attention_in_action(torch.full_like(weights[-1], 1 / network.segments), *where)
-        )
+        equal = torch.full_like(weights[-1], 1 / network.segments)
+        blind.append(attention_in_action(equal, *where))
     answers = torch.cat(logits)
     if flips or offsets > 1:
-        looks = [
-            _answers(network, source, store, clips, precision, place, view, batch_size)
-            for view in range(1 + flips)
-            for place in (np.arange(offsets) + 0.5) / offsets
-        ]
+        looks = []
+        for view, place in product(range(1 + flips), (np.arange(offsets) + 0.5) / offsets):
+            draws = eval_batches(*which, batch_size=batch_size, place=place, view=view)
+            outputs = (forward_eval(network, source, draw, precision=precision) for draw in draws)
+            looks.append(torch.cat([output.logits.float().cpu() for output in outputs]))
         answers = torch.stack(looks).mean(0)
     labels = torch.from_numpy(store.dataset.labels[clips])
     prec1, prec5 = precision_at_k(answers, labels)
@@ -259,15 +256,6 @@ def evaluate(
         scores,
         *zip(*distances, strict=True),
     )
-
-
-def _answers(network, source, store, clips, precision, place, view, batch_size) -> Tensor:
-    """Logits ``[N, classes]`` for one place in each interval and one view."""
-    per_segment = MODELS[network.name].frames_per_segment
-    where = {"batch_size": batch_size, "place": place, "view": view}
-    draws = eval_batches(clips, store.lengths, network.segments, per_segment, **where)
-    outputs = (forward_eval(network, source, draw, precision=precision) for draw in draws)
-    return torch.cat([output.logits.float().cpu() for output in outputs])
 
 
 def actor_masks(store: FrameStore, draw: BatchIndex) -> Tensor:

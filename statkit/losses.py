@@ -1,12 +1,10 @@
 """The three losses: spatial (Equation 2), temporal (Equation 3), and their sum (Equation 4); also
-Hinton's distillation of the logits, as a baseline, and weights that
-follow the teacher's confidence."""
-
-from __future__ import annotations
+Hinton's distillation of the logits, as a baseline, and weights that follow the teacher's
+confidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -59,11 +57,7 @@ def sat_loss(
     if time not in TIMES or sizes not in SIZES:
         raise ValueError(f"time is one of {TIMES}, sizes of {SIZES}: got {time!r}, {sizes!r}")
     pairs = [_match(s, t, sizes) for s, t in zip(student_maps, teacher_maps, strict=True)]
-    if time == "mean":
-        means = ([side.mean(1) if side.ndim == 4 else side for side in pair] for pair in pairs)
-        pairs = [(ours, theirs) for ours, theirs in means]
-    steps = time == "step"
-    return _attention_distance(pairs, weights, distance, sample_weights, steps, specific)
+    return _attention_distance(pairs, weights, distance, sample_weights, specific, time)
 
 
 def tat_loss(
@@ -84,7 +78,7 @@ def tat_loss(
     for student, teacher in pairs:
         if student.shape != teacher.shape:
             raise ValueError(f"TAM outputs differ: {list(student.shape)}, {list(teacher.shape)}")
-    return _attention_distance(pairs, weights, distance, sample_weights, specific=specific)
+    return _attention_distance(pairs, weights, distance, sample_weights, specific)
 
 
 def specific_part(units: Tensor) -> Tensor:
@@ -112,11 +106,10 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float =
 
 
 class ConfidenceWeights(NamedTuple):
-    """Weights of the distance to the teacher: clips ``[B]`` in 0..1, frames ``[B*K]`` in 0..K;
-    None for equal weights."""
+    """Weights of the distance to the teacher: clips ``[B]`` in 0..1, frames ``[B*K]`` in 0..K."""
 
-    clips: Tensor | None
-    frames: Tensor | None
+    clips: Tensor
+    frames: Tensor
 
 
 def confidence_weights(
@@ -218,27 +211,18 @@ class STATLoss:
                 student.logits.float(), labels, label_smoothing=self.label_smoothing
             )
         if teacher is not None:
-            sample_weights = ConfidenceWeights(None, None)
+            clips = frames = None
             if self.confident:
-                sample_weights = confidence_weights(teacher.logits, teacher.tam.weights, labels)
-            sat = sat_loss(
-                student.attention_maps,
-                teacher.attention_maps,
-                self.sat_blocks,
-                distance=self.distance,
-                sample_weights=sample_weights.frames,
-                time=self.time,
-                sizes=self.sizes,
-                specific=self.specific,
-            )
-            tat = tat_loss(
-                self._layers(student.tam),
-                self._layers(teacher.tam),
-                self.tat_layers,
-                distance=self.distance,
-                sample_weights=sample_weights.clips,
-                specific=self.specific,
-            )
+                clips, frames = confidence_weights(teacher.logits, teacher.tam.weights, labels)
+            maps = student.attention_maps, teacher.attention_maps
+            layers = [
+                (tam.fc1, tam.fc2 if self.tat_targets == "paper" else tam.weights)
+                for tam in (student.tam, teacher.tam)
+            ]
+            how: dict[str, Any] = {"distance": self.distance, "specific": self.specific}
+            axes: dict[str, Any] = {"time": self.time, "sizes": self.sizes}
+            sat = sat_loss(*maps, self.sat_blocks, sample_weights=frames, **how, **axes)
+            tat = tat_loss(*layers, self.tat_layers, sample_weights=clips, **how)
         if self.kd:
             kd = kd_loss(student.logits, teacher.logits)
         total = zero
@@ -248,12 +232,9 @@ class STATLoss:
                 total = total + weight * part
         return LossParts(total, *(part.detach() for part in (ce, sat, tat, kd)))
 
-    def _layers(self, tam) -> tuple[Tensor, Tensor]:
-        return (tam.fc1, tam.fc2 if self.tat_targets == "paper" else tam.weights)
-
 
 def _attention_distance(
-    pairs, weights, distance, sample_weights, steps: bool = False, specific: bool = False
+    pairs, weights, distance: str, sample_weights, specific: bool, time: str = "whole"
 ) -> Tensor:
     if not pairs:
         raise ValueError("nothing to compare: both lists are empty")
@@ -262,18 +243,19 @@ def _attention_distance(
         raise ValueError(f"{len(weights)} weights for {len(pairs)} pairs")
     if distance not in DISTANCES:
         raise ValueError(f"distance {distance!r} is not one of {DISTANCES}")
-    how = distance, sample_weights, steps, specific
+    how = distance, sample_weights, specific, time
     parts = [_distance(s, t.detach(), *how) for s, t in pairs]
     return sum(weight * part for weight, part in zip(weights, parts, strict=True))
 
 
 def _distance(
-    student, teacher, distance: str, sample_weights: Tensor | None, steps: bool, specific: bool
+    student, teacher, distance: str, sample_weights: Tensor | None, specific: bool, time: str
 ) -> Tensor:
-    if steps and student.ndim == 4:
-        sample_weights = (
-            None if sample_weights is None else sample_weights.repeat_interleave(student.shape[1])
-        )
+    if time == "mean" and student.ndim == 4:
+        student, teacher = student.mean(1), teacher.mean(1)
+    if time == "step" and student.ndim == 4:
+        if sample_weights is not None:
+            sample_weights = sample_weights.repeat_interleave(student.shape[1])
         student, teacher = student.flatten(0, 1), teacher.flatten(0, 1)
     ours, theirs = _unit(student), _unit(teacher)
     if specific:

@@ -4,8 +4,6 @@ Each step of the camera is linear along each axis, so two small matrices describ
 sensor: one for the rows and one for the columns.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -111,8 +109,10 @@ def _camera_matrix(source: int, target: int, blur: float) -> np.ndarray:
     pixels at its ends; the point spread is applied first, with the border pixels repeated.
     """
     scale = source / target
-    if scale < 1:
-        return _bilinear_matrix(source, target)
+    if scale < 1:  # enlarged: bilinear
+        place = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+        distance = np.abs(place[:, None] - np.arange(source))
+        return np.clip(1 - distance, 0, None).astype(np.float32)
     edges = np.arange(target + 1) * scale
     left = np.maximum(edges[:-1, None], np.arange(source))
     right = np.minimum(edges[1:, None], np.arange(1, source + 1))
@@ -127,12 +127,6 @@ def _camera_matrix(source: int, target: int, blur: float) -> np.ndarray:
         np.add.at(spread, (np.arange(source)[:, None], seen), kernel / kernel.sum())
         area = area @ spread
     return area.astype(np.float32)
-
-
-def _bilinear_matrix(source: int, target: int) -> np.ndarray:
-    place = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
-    distance = np.abs(place[:, None] - np.arange(source))
-    return np.clip(1 - distance, 0, None).astype(np.float32)
 
 
 class _Camera(NamedTuple):

@@ -2,10 +2,8 @@
 head (paper, Sections 3.1.3 and 4.2). Teacher and student are the same network; only their input
 differs."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +45,7 @@ def build_model(
     pretrained: bool | str | Path = False,
     small_stem: bool = False,
     shared_tam: bool = False,
-) -> STATNet:
+) -> "STATNet":
     """Build a network by name, one of ``MODELS``.
 
     Args:
@@ -68,7 +66,7 @@ def build_model(
         raise StatkitError(f"model {name!r} is not one of {sorted(MODELS)}")
     architecture = MODELS[name]
     weights = find_weights(name, pretrained)
-    backbone: Any = architecture.build(weights=None)
+    backbone: Any = architecture.build()
     if isinstance(weights, str | Path):
         _load_backbone(backbone, weights)
     elif weights:
@@ -97,7 +95,7 @@ class STATNet(nn.Module):
     def __init__(
         self,
         name: str,
-        backbone: nn.Module,
+        backbone: Any,
         num_classes: int,
         segments: int,
         *,
@@ -109,7 +107,11 @@ class STATNet(nn.Module):
         self.num_classes = num_classes
         self.batchnorm = "train"
         self.power, self.channels = 1, "sum"
-        self.stem = _stem(backbone)
+        if architecture.temporal:
+            self.stem = backbone.stem
+        else:
+            layers = backbone.conv1, backbone.bn1, backbone.relu, backbone.maxpool
+            self.stem = nn.Sequential(*layers)
         self.blocks = nn.ModuleList(getattr(backbone, f"layer{i}") for i in range(1, 5))
         self.tam = TemporalAttention(architecture.channels, segments, shared=shared_tam)
         self.head = nn.Linear(architecture.channels, num_classes)
@@ -142,14 +144,14 @@ class STATNet(nn.Module):
         embedding = (tam.weights.unsqueeze(-1) * features).sum(1)
         return self.head(embedding), tam, embedding
 
-    def train(self, mode: bool = True) -> STATNet:
+    def train(self, mode: bool = True) -> Self:
         """Like ``nn.Module.train``, but frozen batch normalisation stays in evaluation mode."""
         super().train(mode)
-        for layer in self._frozen_batchnorm():
+        for layer in self._batchnorm_layers()[1]:
             layer.eval()
         return self
 
-    def freeze_batchnorm(self, which: str = "partial") -> STATNet:
+    def freeze_batchnorm(self, which: str = "partial") -> Self:
         """Section 3.1.3: freeze statistics and affine weights of batch normalisation, 2-D and 3-D.
 
         Args:
@@ -158,27 +160,16 @@ class STATNet(nn.Module):
         if which not in BATCHNORM:
             raise ValueError(f"which is one of {BATCHNORM}, got {which!r}")
         self.batchnorm = which
-        for layer in self._batchnorm_layers():
-            layer.requires_grad_(True)
-        for layer in self._frozen_batchnorm():
-            layer.requires_grad_(False)
+        learning, frozen = self._batchnorm_layers()
+        for layer in learning + frozen:
+            layer.requires_grad_(layer in learning)
         return self.train(self.training)
 
-    def backbone_parameters(self) -> list[nn.Parameter]:
-        """The pretrained part; it needs a smaller learning rate than TAM and head."""
-        return [*self.stem.parameters(), *self.blocks.parameters()]
-
-    def head_parameters(self) -> list[nn.Parameter]:
-        """TAM and head; they start from random weights."""
-        return [*self.tam.parameters(), *self.head.parameters()]
-
-    def _batchnorm_layers(self) -> list[_BatchNorm]:
-        return [layer for layer in self.modules() if isinstance(layer, _BatchNorm)]
-
-    def _frozen_batchnorm(self) -> list[_BatchNorm]:
-        if self.batchnorm == "train":
-            return []
-        return self._batchnorm_layers()[1 if self.batchnorm == "partial" else 0 :]
+    def _batchnorm_layers(self) -> tuple[list[_BatchNorm], list[_BatchNorm]]:
+        """The layers of batch normalisation that learn, and those that are frozen."""
+        layers = [layer for layer in self.modules() if isinstance(layer, _BatchNorm)]
+        learning = {"train": len(layers), "partial": 1, "all": 0}[self.batchnorm]
+        return layers[:learning], layers[learning:]
 
 
 def _through(block: nn.Module, values: Tensor) -> Tensor:
@@ -189,10 +180,3 @@ def _through(block: nn.Module, values: Tensor) -> Tensor:
         with torch.autocast("cpu", enabled=False):
             return block(values.float())
     return block(values)
-
-
-def _stem(backbone: Any) -> nn.Module:
-    """The layers before the first block: 3-D networks have a ``stem``, 2-D networks four layers."""
-    if hasattr(backbone, "stem"):
-        return backbone.stem
-    return nn.Sequential(backbone.conv1, backbone.bn1, backbone.relu, backbone.maxpool)

@@ -1,8 +1,6 @@
 """The two stages (paper, Section 4.2): a single model learns from labels; then a student learns
 from labels and from a fixed teacher's spatial and temporal attention."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 """Which frames of a clip the network sees: K intervals, a few consecutive frames from each
 (paper, Section 3.1.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -1,8 +1,6 @@
 """Values that change with the epoch: rolling loss weights (Section 3.3.2) and the learning rate
 (Section 4.2)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -8,8 +8,6 @@ to ``map4.npy``, half precision, memory-mapped, so that an epoch needs the memor
 any number of clips. KEY changes with every input of the targets.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import Any, NamedTuple, Protocol
 

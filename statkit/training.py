@@ -1,8 +1,6 @@
 """The two stages (paper, Section 4.2): a single model learns from labels; then a student learns
 from labels and from a fixed teacher's spatial and temporal attention."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -24,16 +22,9 @@ from .data.stored import FrameStore, Source
 from .losses import PARTS, LossParts, STATLoss
 from .models import STATNet
 from .recipes import Recipe
+from .runtime import distributed
 from .runtime.cache import fingerprint, write_atomically
 from .runtime.device import autocast, out_of_memory, pick_device
-from .runtime.distributed import (
-    broadcast_from_main,
-    broadcast_weights,
-    local_shard,
-    sum_gradients,
-    sum_over_processes,
-    whole_batch_statistics,
-)
 from .runtime.processes import computed_ahead, is_main, processes
 from .runtime.progress import progress_bar
 from .sampling import BatchIndex, train_batches
@@ -86,8 +77,8 @@ def train_transfer(
     """Stage two (Section 3.2): Equation 4 on every batch, with a fixed teacher.
 
     Processes that Accelerate started together share every batch
-    (:mod:`statkit.runtime.distributed`); only
-    the main process writes checkpoints and calls ``on_epoch``.
+    (:mod:`statkit.runtime.distributed`); only the main process writes checkpoints and calls
+    ``on_epoch``.
 
     Args:
         student: the network; it is trained in place and stays on the device.
@@ -126,14 +117,15 @@ def train_transfer(
         [student.name, asdict(recipe), seed, clips.tolist(), store.fingerprint, source.size]
         + [repr(loss_of(epoch)) for epoch in range(recipe.epochs)]
     )
-    history, first = History(), 0
-    if checkpoint and broadcast_from_main(Path(checkpoint).is_file()):
-        first = _resume(Path(checkpoint), key, student, optimizer, history)
+    history = History()
+    if checkpoint and distributed.broadcast_from_main(Path(checkpoint).is_file()):
+        history = _resume(Path(checkpoint), key, student, optimizer)
+    first = len(history.epochs)
     on_epoch = on_epoch if is_main() else None
     if on_epoch:
         for epoch, means in enumerate(history.epochs):
             on_epoch(epoch, means)
-    broadcast_weights(student)
+    distributed.broadcast_weights(student)
     store.fill(clips)
     source.keep_on(place)
     labels = torch.from_numpy(store.dataset.labels).to(place)
@@ -144,6 +136,7 @@ def train_transfer(
     start = time.perf_counter() - history.seconds
     for epoch in range(first, recipe.epochs):
         equation_4 = loss_of(epoch)
+        truth = labels if equation_4.ce else None
         seen: list[Tensor] = []
         draws = list(epoch_batches(student, store, clips, recipe, seed, epoch))
         counts, ahead = [len(draw.clips) for draw in draws], cast(Any, None)
@@ -151,19 +144,13 @@ def train_transfer(
             todo = draws[len(seen) :]
             size = min(micro_batch or len(todo[0].clips), len(todo[0].clips))
             ahead = ahead or _gathered_ahead(todo, micro_batch, source, teacher, place)
-            _set_rate(optimizer, recipe.rate_at(epoch + len(seen) / batches))
+            for group in optimizer.param_groups:
+                group["lr"] = group["rate"] * recipe.rate_at(epoch + len(seen) / batches)
             before = _live_statistics(student)
             try:
                 batch = islice(ahead, len(_micro_batches(todo[0], micro_batch)))
                 parts = take_step(
-                    student,
-                    source,
-                    batch,
-                    labels if equation_4.ce else None,
-                    teacher,
-                    equation_4,
-                    optimizer,
-                    recipe,
+                    student, source, batch, truth, teacher, equation_4, optimizer, recipe
                 )
             except RuntimeError as error:
                 if not out_of_memory(error):
@@ -182,7 +169,7 @@ def train_transfer(
             seen.append(torch.stack([getattr(parts, name).detach() for name in PARTS]))
             bar.update()
         # Read once per epoch: each read makes the CPU wait for a GPU.
-        columns = zip(*sum_over_processes(torch.stack(seen)).tolist(), strict=True)
+        columns = zip(*distributed.sum_over_processes(torch.stack(seen)).tolist(), strict=True)
         means = {
             name: sum(value * n for value, n in zip(column, counts, strict=True)) / sum(counts)
             for name, column in zip(PARTS, columns, strict=True)
@@ -194,14 +181,9 @@ def train_transfer(
         shown = {name: f"{value:.3f}" for name, value in means.items() if value}
         bar.set_postfix(shown, refresh=False)
         if checkpoint and is_main():
-            state = {
-                "key": key,
-                "epoch": epoch + 1,
-                "history": history.epochs,
-                "seconds": history.seconds,
-                "network": student.state_dict(),
-                "optimizer": optimizer.state_dict(),
-            }
+            state: dict[str, Any] = {"key": key, "epoch": epoch + 1, "history": history.epochs}
+            state |= {"seconds": history.seconds, "network": student.state_dict()}
+            state["optimizer"] = optimizer.state_dict()
             write_atomically(Path(checkpoint), partial(torch.save, state))
         if on_epoch:
             on_epoch(epoch, means)
@@ -252,7 +234,7 @@ def take_step(
     for draw, share, pixels, targets in batch:
         with (
             autocast(place, recipe.precision, temporal=student.temporal),
-            whole_batch_statistics(student),
+            distributed.whole_batch_statistics(student),
         ):
             frames = source.pixels(draw, temporal=student.temporal, device=place, gathered=pixels)
             output = student(frames)
@@ -264,7 +246,7 @@ def take_step(
         here = [getattr(parts, name).detach() for name in PARTS]
         whole = here if not whole else [a + b for a, b in zip(whole, here, strict=True)]
         del output, frames  # free them before the next micro-batch
-    sum_gradients(student)
+    distributed.sum_gradients(student)
     nn.utils.clip_grad_norm_(student.parameters(), recipe.clip_norm)
     optimizer.step()
     return LossParts(*whole)
@@ -276,7 +258,7 @@ def _micro_batches(draw: BatchIndex, most: int | None) -> list[MicroBatch]:
     size = len(draw.clips)
     alone = size if size < processes() else size // processes()  # smallest number per process
     count = min(math.ceil(math.ceil(size / processes()) / most), alone) if most else 1
-    mine, share = local_shard(draw)
+    mine, share = distributed.local_shard(draw)
     if count == 1:
         return [MicroBatch(mine, share)]
     return [
@@ -335,35 +317,28 @@ def epoch_batches(
 
 def new_optimizer(network: STATNet, recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimizer; every group stores its peak learning rate as ``rate``."""
-
-    def split(parameters, rate):
-        live = [p for p in parameters if p.requires_grad]
-        return [
-            {"params": [p for p in live if p.ndim > 1], "rate": rate},
-            {"params": [p for p in live if p.ndim <= 1], "rate": rate, "weight_decay": 0.0},
-        ]
-
-    groups = split(network.backbone_parameters(), recipe.backbone_rate or recipe.rate)
+    parts = [([network.stem, network.blocks], recipe.backbone_rate or recipe.rate)]
     if recipe.tam_rate:
-        groups += split(network.tam.parameters(), recipe.tam_rate)
-        groups += split(network.head.parameters(), recipe.rate)
+        parts += [([network.tam], recipe.tam_rate), ([network.head], recipe.rate)]
     else:  # one group, whose order unfinished checkpoints have
-        groups += split(network.head_parameters(), recipe.rate)
+        parts += [([network.tam, network.head], recipe.rate)]
+    groups: list[dict[str, Any]] = []
+    for modules, rate in parts:
+        live = [p for module in modules for p in module.parameters() if p.requires_grad]
+        groups.append({"params": [p for p in live if p.ndim > 1], "rate": rate})
+        flat = [p for p in live if p.ndim <= 1]
+        groups.append({"params": flat, "rate": rate, "weight_decay": 0.0})
     common: dict[str, Any] = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9, **common)
     return torch.optim.AdamW(groups, **common)
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = group["rate"] * share
-
-
-def _resume(path: Path, key: str, network: STATNet, optimizer, history: History) -> int:
+def _resume(path: Path, key: str, network: STATNet, optimizer) -> History:
+    """Load an unfinished training's state; the epochs that it has done."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        stored_key, epoch = state["key"], state["epoch"]
+        stored_key, history = state["key"], state["history"]
     except Exception as error:  # torch raises many types of error for a damaged file
         raise CheckpointError(f"{path} is not a readable checkpoint ({error})") from error
     if stored_key != key:
@@ -372,6 +347,4 @@ def _resume(path: Path, key: str, network: STATNet, optimizer, history: History)
         )
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
-    history.epochs.extend(state["history"])
-    history.seconds = state.get("seconds", 0.0)
-    return epoch
+    return History(history, state.get("seconds", 0.0))

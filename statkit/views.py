@@ -5,8 +5,6 @@ A crop of the HR frame that is degraded afterwards would give the student more p
 The views are few and fixed, so that the teacher's outputs for each view can be cached.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 import torch.nn.functional as F

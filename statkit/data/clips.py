@@ -1,8 +1,6 @@
 """A data set: clips with labels and splits, from generated clips, an own folder, or UCF101. This
 module does not need PyTorch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,8 +1,6 @@
 """Optical flow of the low-resolution frames: the second stream of Table 4, computed only from
 the 12x16 frames."""
 
-from __future__ import annotations
-
 import numpy as np
 
 VERSION = 1  # of the pictures: a change makes stored flow anew

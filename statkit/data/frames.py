@@ -4,10 +4,9 @@ No network is needed to make the frames, so this module does not import PyTorch,
 only decodes starts in a third of a second.
 """
 
-from __future__ import annotations
-
 import zlib
 from dataclasses import asdict, dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -53,7 +52,7 @@ class FrameSettings:
         versions keep their name."""
         return {k: v for k, v in asdict(self).items() if (k, v) != ("consecutive", 1)}
 
-    def for_network(self, segments: int, frames: int) -> FrameSettings:
+    def for_network(self, segments: int, frames: int) -> Self:
         """The same settings with one run per interval, if a network takes consecutive frames from
         each of K intervals: a run has four extra frames, for five possible random starts."""
         if frames == 1 or self.serves(segments, frames):

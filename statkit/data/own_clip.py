@@ -1,7 +1,5 @@
 """Read any video file, with size limits, and degrade it to a network's input."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from dataclasses import dataclass
@@ -66,12 +64,16 @@ def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnCli
     frames = read_frames(path, positions, backend="pyav")
     stored = np.stack([reduced(frame, settings) for frame in frames])
     hr, lr = both_sides(stored, settings, path.name)
+    rows, columns = frames.shape[1:3]
+    if rows > TALLEST:
+        size = (TALLEST, max(1, round(columns * TALLEST / rows)))
+        frames = np.concatenate([resize(frame[None], size) for frame in frames])
     told = 0 < found.fps < 500  # a browser's video has no rate; its file contains 1000
     seconds = f", {found.num_frames / found.fps:.1f} s" if told else ""
     plural = "s" if found.num_frames > 1 else ""
     info = f"{found.num_frames} frame{plural}{seconds}, {found.height}×{found.width}"
     info += "".join(f"; {words}" for words in (found.remark, found.note) if words)
-    return OwnClip(path.name, _at_most(frames, TALLEST), hr, lr, info)
+    return OwnClip(path.name, frames, hr, lr, info)
 
 
 def read_bytes(
@@ -93,15 +95,6 @@ def noise_clip(settings: FrameSettings, seed: int = 0) -> OwnClip:
     shape = (settings.frames_per_clip, *settings.hr_size, 3)
     frames = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
     return OwnClip("noise", frames, *both_sides(frames, settings, "noise"), "random pixels")
-
-
-def _at_most(frames: np.ndarray, rows: int) -> np.ndarray:
-    """The same frames, shrunk if they have more than ``rows`` rows."""
-    height, width = frames.shape[1:3]
-    if height <= rows:
-        return frames
-    size = (rows, max(1, round(width * rows / height)))
-    return np.concatenate([resize(frame[None], size) for frame in frames])
 
 
 def check_bytes(name: str, count: int) -> None:

@@ -1,7 +1,5 @@
 """A data set's stored frames, and the pixels of a batch."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import tempfile
@@ -15,15 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from statkit.runtime.cache import (
-    cache_folder,
-    fingerprint,
-    locked,
-    new_array,
-    read_cached,
-    save_text,
-    write_atomically,
-)
+from statkit.runtime import cache
+from statkit.runtime.cache import cache_folder, fingerprint, read_cached
 from statkit.runtime.device import fits_on, host_tensor
 from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
@@ -58,12 +49,12 @@ class FrameStore:
     progress: bool = True
 
     @cached_property
-    def hr(self) -> np.ndarray | FramesOnDemand:
+    def hr(self) -> "np.ndarray | FramesOnDemand":
         frames = load_frames(self.folder, "hr")
         return frames if self.missing is None else FramesOnDemand(self, frames)
 
     @cached_property
-    def lr(self) -> np.ndarray | FramesOnDemand:
+    def lr(self) -> "np.ndarray | FramesOnDemand":
         frames = load_frames(self.folder, "lr")
         return frames if self.missing is None else FramesOnDemand(self, frames)
 
@@ -103,7 +94,7 @@ class FrameStore:
                 jobs = pool.map(self.flow_of, range(len(self.lr)))
                 about = {"total": len(self.lr), "show": self.progress}
                 found = np.stack([*progress_bar(jobs, label="optical flow", **about)])
-            write_atomically(file, lambda path: np.save(path, found))
+            cache.write_atomically(file, lambda path: np.save(path, found))
         return found
 
     def flow_of(self, clip: int) -> np.ndarray:
@@ -241,7 +232,7 @@ def store_frames(
 
 def _alone(dataset: VideoDataset, folder: Path) -> AbstractContextManager:
     waiting = f"another process stores frames of {dataset.name}; waiting for it"
-    return locked(cache_folder("locks") / f"frames-{folder.name}", waiting)
+    return cache.locked(cache_folder("locks") / f"frames-{folder.name}", waiting)
 
 
 def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:
@@ -293,7 +284,7 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
     work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         hr, lr = (
-            new_array(work / f"{kind}.npy", np.uint8, (count, length, *size, 3))
+            cache.new_array(work / f"{kind}.npy", np.uint8, (count, length, *size, 3))
             for kind, size in (("hr", settings.hr_size), ("lr", settings.lr_size))
         )
         if dataset.draw:
@@ -301,7 +292,7 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
         else:
             _decode_into(hr, lr, dataset, np.arange(count), settings, progress)
         described = {"dataset": dataset.fingerprint, **settings.as_dict()}
-        save_text(work / "store.json", json.dumps(described, indent=1))
+        cache.save_text(work / "store.json", json.dumps(described, indent=1))
         try:
             work.rename(folder)
         except OSError:

@@ -4,12 +4,11 @@ Seeking is not used: it returns wrong frames on files with packed B-frames, and 
 consist of such files.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Self
 
 import av
 import numpy as np
@@ -114,7 +113,7 @@ class VideoDecoder:
             raise
         self.promised = self._stream.frames
 
-    def __enter__(self) -> VideoDecoder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:

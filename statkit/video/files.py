@@ -4,8 +4,6 @@ Frames are RGB uint8 arrays ``[T, H, W, 3]`` at the file's own size, upright, in
 PyAV and decord both decode from the start of the file and return only the requested frames.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -2,7 +2,8 @@
 grid of two columns, so that a screen has room for them and for their picture."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 
 import ipywidgets
@@ -59,9 +60,16 @@ class Choice:
     label: str
     options: Sequence
     value: object
+    kind = "choice"
+
+    @cached_property
+    def _words(self) -> dict:
+        """Value -> its words."""
+        pairs = (o if isinstance(o, tuple) else (o, o) for o in self.options)
+        return {value: str(words) for words, value in pairs}
 
     def widget(self) -> ipywidgets.Widget:
-        words = self._words().values()
+        words = self._words.values()
         return ipywidgets.ToggleButtons(
             options=list(self.options),
             value=self.value,
@@ -72,42 +80,27 @@ class Choice:
         )
 
     def ends(self) -> tuple:
-        values = list(self._words())
+        values = list(self._words)
         return (values[0], values[-1])
 
     def positions(self, now: object, most: int) -> list:
-        values = list(self._words())
-        some = spread(values, most)
-        return [value for value in values if value in some or value == now]
+        some = spread(list(self._words), most)
+        return [value for value in self._words if value in some or value == now]
 
     def description(self, positions: Sequence) -> dict:
-        words = [self._words()[value] for value in positions]
-        return {"label": self.label, "kind": "choice", "words": words}
-
-    def _words(self) -> dict:
-        """Value -> its words."""
-        pairs = (o if isinstance(o, tuple) else (o, o) for o in self.options)
-        return {value: str(words) for words, value in pairs}
+        words = [self._words[value] for value in positions]
+        return {"label": self.label, "kind": self.kind, "words": words}
 
 
 @dataclass(frozen=True)
-class Toggle:
+class Toggle(Choice):
     """Yes or no."""
 
-    label: str
-    value: bool
+    options: Sequence = field(default=(("no", False), ("yes", True)), init=False)
+    kind = "toggle"
 
     def widget(self) -> ipywidgets.Widget:
         return ipywidgets.Checkbox(value=self.value, description=self.label, **LOOK)
-
-    def ends(self) -> tuple:
-        return (not self.value, self.value)
-
-    def positions(self, now: bool, most: int) -> list[bool]:
-        return [False, True]
-
-    def description(self, positions: Sequence) -> dict:
-        return {"label": self.label, "kind": "toggle", "words": ["no", "yes"]}
 
 
 @dataclass(frozen=True)
@@ -196,4 +189,4 @@ def rescale(shares: Sequence[float], moved: int, to: float) -> tuple[float, ...]
     return tuple(to if i == moved else left * share for i, share in enumerate(others))
 
 
-Control = Slider | Choice | Toggle | Shares
+Control = Slider | Choice | Shares

@@ -4,8 +4,6 @@ The picture is a widget like the controls. A static copy of the first picture st
 output, so that an executed notebook shows it. Nothing here trains or decodes.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os
@@ -13,6 +11,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from threading import RLock
+from typing import Self
 
 import ipywidgets
 from IPython import get_ipython
@@ -38,7 +37,7 @@ class Explorer:
     marks the picture as old, and the event loop draws what the controls say once it gets to it.
     """
 
-    _shown: dict[str, tuple[str, list[Explorer]]] = {}  # cell -> its run and what that showed
+    _shown: dict[str, tuple[str, list[Self]]] = {}  # cell -> its run and what that showed
     _drawing = RLock()  # Matplotlib is not made for two threads at a time
 
     def __init__(
@@ -74,7 +73,7 @@ class Explorer:
         self._catch_up()
         return self._error
 
-    def show(self, recorded: dict | None = None) -> Explorer:
+    def show(self, recorded: dict | None = None) -> Self:
         """Display controls and picture in the current cell, in place of those of its last run.
 
         Args:
@@ -96,7 +95,7 @@ class Explorer:
         """Draw again with the same values, because what is drawn has changed."""
         self._changed(None)
 
-    def close(self, successor: Explorer | None = None) -> None:
+    def close(self, successor: Self | None = None) -> None:
         """Close the picture and the controls, but for those that the successor shows too."""
         for widget in (self.box, *self.box.children):
             widget.close()
@@ -141,9 +140,12 @@ class Explorer:
                 self.picture.show_error(error)
 
     def _replace_the_last_run(self) -> None:
-        cell, run = _cell_and_run()
-        if not cell:
+        kernel = getattr(get_ipython(), "kernel", None)
+        request = kernel.get_parent() if kernel else {}
+        cell = request.get("metadata", {}).get("cellId")
+        if not cell:  # the notebook does not say which cell runs
             return
+        run = request["header"]["msg_id"]
         last_run, shown = self._shown.get(cell, ("", []))
         if last_run != run:
             for explorer in shown:
@@ -197,13 +199,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _cell_and_run() -> tuple[str, str]:
-    """Which cell runs, and a name of this run of it; empty where the notebook does not say."""
-    kernel = getattr(get_ipython(), "kernel", None)
-    request = kernel.get_parent() if kernel else {}
-    return (
-        request.get("metadata", {}).get("cellId", ""),
-        request.get("header", {}).get("msg_id", ""),
-    )

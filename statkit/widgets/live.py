@@ -3,13 +3,12 @@
 Stopping keeps what was learnt: training writes a checkpoint after every epoch and goes on from it.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from html import escape, unescape
 from threading import Event, Thread
+from typing import Self
 
 import ipywidgets
 from IPython.display import Image, display
@@ -157,7 +156,7 @@ class OwnRow:
         line = ipywidgets.HBox([self.button, self.words])
         self.box = ipywidgets.VBox([*self.controls.values(), line, self.curves])
 
-    def show(self, *, train: bool = False) -> OwnRow:
+    def show(self, *, train: bool = False) -> Self:
         """Display the button in the current cell; with ``train``, press it and wait for the end."""
         display(with_words(self.box, "A button that trains, live in Jupyter."), raw=True)
         if train:

@@ -3,7 +3,6 @@ the pointer marked in all of them. The browser's half is ``scatter.js``."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 
 import anywidget
@@ -11,14 +10,13 @@ import ipywidgets
 import numpy as np
 import traitlets
 from IPython.display import display
-from PIL import Image
 
 from statkit.plots.embeddings import class_style, draw_doubts
 from statkit.plots.style import enlarge
 from statkit.runtime.progress import HEADLESS
 
 from .explorer import with_words
-from .picture import render
+from .picture import as_png, render
 from .record import RECORD, keep
 
 SCRIPT = Path(__file__).with_name("scatter.js")  # the book uses it, too
@@ -150,10 +148,3 @@ def side_by_side(hr: np.ndarray, lr: np.ndarray, count: int = 4) -> np.ndarray:
     which = np.linspace(0, len(hr) - 1, count).round().astype(int)
     large = [enlarge(frame, hr.shape[1:3]) for frame in lr[which]]
     return np.concatenate([np.concatenate([*frames], 1) for frames in (hr[which], large)])
-
-
-def as_png(image: np.ndarray) -> bytes:
-    """uint8 ``[H, W, 3]`` as the bytes of a PNG file."""
-    buffer = BytesIO()
-    Image.fromarray(image).save(buffer, "png", compress_level=1)
-    return buffer.getvalue()
