@@ -24,7 +24,13 @@ def in_one_line(error: BaseException) -> str | None:
     if isinstance(error, StatkitError | FloatingPointError):
         return str(error)
     if isinstance(error, OSError):
-        return _of_system(error)
+        place = f"{error.filename}: " if error.filename else ""
+        if error.errno in FULL:
+            advice = "delete some files, or set STATKIT_CACHE to another disk"
+            return f"{place}the disk is full; {advice}"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"{place}{str(error.strerror).lower()}; name a place that you may use"
+        return f"{place}{error.strerror or error}"
     text = str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return MEMORY
@@ -36,15 +42,6 @@ def in_one_line(error: BaseException) -> str | None:
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return "a worker process was ended from outside, most often for want of memory: use fewer"
     return None
-
-
-def _of_system(error: OSError) -> str:
-    place = f"{error.filename}: " if error.filename else ""
-    if error.errno in FULL:
-        return f"{place}the disk is full; delete some files, or set STATKIT_CACHE to another disk"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{place}{str(error.strerror).lower()}; name a place that you may use"
-    return f"{place}{error.strerror or error}"
 
 
 def one_line_in_notebooks() -> None:

@@ -293,11 +293,10 @@ def fit_probe(features: Tensor, labels: np.ndarray, *, seed: int = 0) -> tuple[T
 
 def linear_probe(
     train: Tensor, train_labels: np.ndarray, test: Tensor, test_labels: np.ndarray, *, seed: int = 0
-) -> tuple[float, float]:
+) -> tuple[float, ...]:
     """prec@1 and prec@5 of logistic regression on frozen features ``[N, C]``."""
     weight, bias = fit_probe(train, train_labels, seed=seed)
-    prec1, prec5 = precision_at_k(test @ weight.T + bias, torch.from_numpy(test_labels))
-    return prec1, prec5
+    return precision_at_k(test @ weight.T + bias, torch.from_numpy(test_labels))
 
 
 def start_as_probe(

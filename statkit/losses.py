@@ -211,18 +211,19 @@ class STATLoss:
                 student.logits.float(), labels, label_smoothing=self.label_smoothing
             )
         if teacher is not None:
-            clips = frames = None
+            clips: Tensor | None = None
+            frames: Tensor | None = None
             if self.confident:
                 clips, frames = confidence_weights(teacher.logits, teacher.tam.weights, labels)
-            maps = student.attention_maps, teacher.attention_maps
-            layers = [
-                (tam.fc1, tam.fc2 if self.tat_targets == "paper" else tam.weights)
-                for tam in (student.tam, teacher.tam)
-            ]
             how: dict[str, Any] = {"distance": self.distance, "specific": self.specific}
             axes: dict[str, Any] = {"time": self.time, "sizes": self.sizes}
-            sat = sat_loss(*maps, self.sat_blocks, sample_weights=frames, **how, **axes)
-            tat = tat_loss(*layers, self.tat_layers, sample_weights=clips, **how)
+            ours, theirs = student.attention_maps, teacher.attention_maps
+            sat = sat_loss(ours, theirs, self.sat_blocks, sample_weights=frames, **how, **axes)
+            ours, theirs = (
+                (tam.fc1, tam.fc2 if self.tat_targets == "paper" else tam.weights)
+                for tam in (student.tam, teacher.tam)
+            )
+            tat = tat_loss(ours, theirs, self.tat_layers, sample_weights=clips, **how)
         if self.kd:
             kd = kd_loss(student.logits, teacher.logits)
         total = zero

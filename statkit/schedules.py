@@ -81,14 +81,11 @@ def inner_weights(
     return RollingWeights(tuple(weight / sum(own) for weight in own), INNER["equal"].tat)
 
 
-def warmup_step_rate(
-    epoch: float, *, warmup: int = 5, step: int = 20, factor: float = 0.1
-) -> float:
-    """The paper's learning rate as a share of its base: linear warm-up, then division by ten
-    every ``step`` epochs.
+def warmup_step_rate(epoch: float) -> float:
+    """The paper's learning rate as a share of its base: linear warm-up over five epochs, and
+    division by ten every 20 epochs.
 
     Args:
         epoch: epochs done, from 0; fractions count, so the rate can move within an epoch.
     """
-    ramp = min(1.0, (epoch + 1) / warmup) if warmup else 1.0
-    return ramp * factor ** int(epoch // step)
+    return min(1.0, (epoch + 1) / 5) * 0.1 ** int(epoch // 20)

@@ -163,7 +163,10 @@ def train_transfer(
                 parts = None
             if parts is None:  # here the error no longer holds the tensors of the failed step
                 ahead, micro_batch = ahead.close(), math.ceil(size / 2)
-                _recover(student, optimizer, before)
+                optimizer.zero_grad(set_to_none=True)
+                for buffer, value in before:
+                    buffer.copy_(value)
+                torch.cuda.empty_cache()  # does nothing where CUDA is not in use
                 bar.write(f"out of memory with {size} clips; going on with {micro_batch} at a time")
                 continue
             seen.append(torch.stack([getattr(parts, name).detach() for name in PARTS]))
@@ -287,15 +290,6 @@ def _live_statistics(network: nn.Module) -> list[tuple[Tensor, Tensor]]:
     """The running statistics that training changes, and copies of them."""
     layers = (m for m in network.modules() if isinstance(m, _BatchNorm) and m.training)
     return [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
-
-
-def _recover(network: nn.Module, optimizer, statistics: list[tuple[Tensor, Tensor]]) -> None:
-    """Undo a step that ran out of memory, and free its memory."""
-    optimizer.zero_grad(set_to_none=True)
-    for buffer, before in statistics:
-        buffer.copy_(before)
-    if next(network.parameters()).device.type == "cuda":
-        torch.cuda.empty_cache()
 
 
 def epoch_batches(

@@ -99,21 +99,17 @@ def draw_kernels(
     coloured = colormaps[SIGNED](differences.mean(-1) / (2 * REACH) + 0.5)[..., :3]
     off = ["", *(f"RMS {value:.1f} levels" for value in rms[1:])]
     style.draw_strip(page, coloured, "minus the\narea average", rows[1], off)
-    _draw_scale(style.add_axes(page, rows[2]))
+    scale = style.add_axes(page, rows[2])  # the colours of a difference, in grey levels
+    scale.imshow(np.linspace(0, 1, 128)[None], cmap=SIGNED, extent=(-REACH, REACH, 0, 1))
+    scale.set(aspect="auto", xlim=(-5 * REACH, 5 * REACH), yticks=[])
+    scale.set_xticks([-REACH, 0, REACH], [f"−{REACH}", "0", f"+{REACH} grey levels"], fontsize=8)
+    scale.spines[:].set_visible(False)
     said = ", ".join(f"{name} {value:.1f}" for name, value in zip(KERNELS, rms, strict=True))
     alt = (
         f"One frame at {size[0]}x{size[1]} pixels with {len(KERNELS)} kernels. "
         f"RMS grey levels from the area average: {said}."
     )
     return style.attach(page.figure, alt, images=images, rms=rms)
-
-
-def _draw_scale(axes: Axes) -> None:
-    """The colours of a signed difference, in grey levels."""
-    axes.imshow(np.linspace(0, 1, 128)[None], cmap=SIGNED, extent=(-REACH, REACH, 0, 1))
-    axes.set(aspect="auto", xlim=(-5 * REACH, 5 * REACH), yticks=[])
-    axes.set_xticks([-REACH, 0, REACH], [f"−{REACH}", "0", f"+{REACH} grey levels"], fontsize=8)
-    axes.spines[:].set_visible(False)
 
 
 @style.drawing

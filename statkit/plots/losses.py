@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from statkit.analysis.gradients import GradientStats
@@ -25,30 +24,28 @@ def draw_loss_parts(pull: GradientStats, *, weights: Sequence[float]) -> Figure:
     weights = np.asarray(weights, float)
     terms, shares = weights * pull.values, pull.shares(weights)
     figure = new_figure(2.2)
-    left, right = (figure.add_axes((x, 0.14, 0.41, 0.56)) for x in (0.13, 0.57))
     sums = [
         f"{weight:.2f} × {value:.3f} = {term:.3f}"
         for weight, value, term in zip(weights, pull.values, terms, strict=True)
     ]
     percent = [f"{100 * share:.0f} %" for share in shares]
-    _bars(left, terms, sums, 0, 1.8 * max(1e-9, pull.values.max()))
-    _bars(right, shares, percent, min(0, shares.min() - 0.1), max(1.3, shares.max() + 0.3))
-    left.set_title(f"loss: {terms.sum():.3f}", color=INK)
-    length = pull.total_norm(weights)
-    right.set_title(f"gradient: length {length:.3g}", color=INK)
+    ends = min(0, shares.min() - 0.1), max(1.3, shares.max() + 0.3)
+    for x, title, lengths, words, xlim in (
+        (0.13, f"loss: {terms.sum():.3f}", terms, sums, (0, 1.8 * max(1e-9, pull.values.max()))),
+        (0.57, f"gradient: length {pull.total_norm(weights):.3g}", shares, percent, ends),
+    ):
+        axes = figure.add_axes((x, 0.14, 0.41, 0.56))
+        axes.barh(range(3), lengths, height=0.6, color=PART_COLOURS)
+        for place, (length, word) in enumerate(zip(lengths, words, strict=True)):
+            axes.text(max(length, 0), place, f" {word}", va="center", fontsize=9, color=INK)
+        axes.axvline(0, color=MUTED, lw=0.8)
+        axes.set(xlim=xlim, ylim=(2.5, -0.5))
+        axes.set_axis_off()
+        axes.set_title(title, color=INK)
     for place, title in enumerate(TITLES):
-        left.text(0, place, f"{title}  ", ha="right", va="center", fontsize=9, color=INK)
+        figure.axes[0].text(0, place, f"{title}  ", ha="right", va="center", fontsize=9, color=INK)
     said = "; ".join(
         f"{title}: {term}, {share} of the gradient"
         for title, term, share in zip(TITLES, sums, percent, strict=True)
     )
     return attach(figure, said, weights=weights, terms=terms, shares=shares, norms=pull.norms)
-
-
-def _bars(axes: Axes, lengths, words, least: float, greatest: float) -> None:
-    axes.barh(range(3), lengths, height=0.6, color=PART_COLOURS)
-    for place, (length, word) in enumerate(zip(lengths, words, strict=True)):
-        axes.text(max(length, 0), place, f" {word}", va="center", fontsize=9, color=INK)
-    axes.axvline(0, color=MUTED, lw=0.8)
-    axes.set(xlim=(least, greatest), ylim=(2.5, -0.5))
-    axes.set_axis_off()

@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from statkit.evaluation import Prediction
 
+from . import style
 from .attention import over_frames
-from .style import COLOURS, INK, MUTED, OTHER, Box, attach, draw_image, drawing, in_lines, new_page
+from .style import COLOURS, INK, MUTED, OTHER
 
 PICTURE = (0.8, 0.6)  # inches
 COLUMNS = (1.45, 2.75, 3.75, 4.75, 5.75, 7.0)  # left ends: frame, four blocks, TAM
@@ -16,7 +17,7 @@ LANES = {"teacher": 0.55, "student": 2.25}  # upper ends
 TITLES = ("frames", "block 1", "block 2", "block 3", "block 4", "TAM")
 
 
-@drawing
+@style.drawing
 def draw_overview(
     teacher: Prediction, student: Prediction, label: str, *, frame: int = 0
 ) -> Figure:
@@ -27,7 +28,7 @@ def draw_overview(
         label: the true class.
         frame: which of the K frames to show.
     """
-    page, _ = new_page([3.3], top=0, bottom=0)
+    page, _ = style.new_page([3.3], top=0, bottom=0)
     looks = {"teacher": teacher, "student": student}
     names = {"teacher": "teacher\n(fixed)", "student": "student\n(learns)"}
     for row, look in looks.items():
@@ -46,7 +47,7 @@ def draw_overview(
         box = {"fc": "white", "ec": colour, "boxstyle": "round"}
         page.text(middle, np.mean(between), words, ha="center", va="center", fontsize=9, bbox=box)
     _arrow(page, (ANSWER, between[0] + 0.58), (ANSWER, between[1]), OTHER, lw=2.5)
-    words = in_lines(f"cross-entropy\n“{label}”", NARROW)
+    words = style.in_lines(f"cross-entropy\n“{label}”", NARROW)
     page.text(ANSWER, between[0] + 0.06, words, ha="center", va="top", fontsize=9)
     alt = (
         f"A teacher on HR frames and a student on LR frames of a clip of {label}. Each turns "
@@ -57,7 +58,7 @@ def draw_overview(
     maps = {
         f"{row}_block{i + 1}": look.maps[i][frame] for row, look in looks.items() for i in range(4)
     }
-    return attach(page.figure, alt, **maps)
+    return style.attach(page.figure, alt, **maps)
 
 
 def _draw_lane(
@@ -70,22 +71,18 @@ def _draw_lane(
     own = look.frames[frame : frame + 1]
     pictures = [own[0]] + [over_frames(own, m[frame : frame + 1], 1.0)[0] for m in look.maps]
     for picture, box in zip(pictures, boxes, strict=False):
-        draw_image(page, picture, box)
-    _bars(page, look.weights, boxes[-1], colour)
+        style.draw_image(page, picture, box)
+    left, right, bottom, _ = boxes[-1]
+    step = (right - left) / len(look.weights)
+    places = left + step * (np.arange(len(look.weights)) + 0.5)
+    ends = bottom + look.weights / look.weights.max() * (top - bottom)
+    page.vlines(places, bottom, ends, lw=0.7 * step * style.POINTS, color=colour)
+    page.hlines(bottom, left, right, lw=0.8, color=INK)
     ends = [box[0] for box in boxes[1:]] + [ANSWER - 0.42]
     for box, end in zip(boxes, ends, strict=True):
         _arrow(page, (box[1] + 0.03, middle), (end - 0.03, middle), MUTED)
-    words = in_lines(f"says\n{look.answer}", NARROW)
+    words = style.in_lines(f"says\n{look.answer}", NARROW)
     page.text(ANSWER, middle, words, ha="center", va="center", fontsize=9)
-
-
-def _bars(page: Axes, weights: np.ndarray, box: Box, colour: str) -> None:
-    left, right, bottom, top = box
-    step = (right - left) / len(weights)
-    ends = bottom + weights / weights.max() * (top - bottom)
-    places = left + step * (np.arange(len(weights)) + 0.5)
-    page.vlines(places, bottom, ends, lw=0.7 * step * 72, color=colour)
-    page.hlines(bottom, left, right, lw=0.8, color=INK)
 
 
 def _arrow(page: Axes, start, end, colour: str, lw: float = 1.2) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from statkit.schedules import inner_weights
@@ -19,7 +18,7 @@ LAYERS = ("#c7e9c0", "#238b45")
 def draw_schedule(
     schedule: str | Sequence[Sequence[float]], *, epochs: int, epoch: int = 0
 ) -> Figure:
-    """The weights inside Equations 2 and 3 over a training, with one epoch read off.
+    """The weights inside Equations 2 and 3 as stacked bars an epoch, with one epoch read off.
 
     Args:
         schedule: as in :func:`statkit.schedules.inner_weights`.
@@ -27,7 +26,7 @@ def draw_schedule(
     """
     found = [inner_weights(schedule, number, epochs) for number in range(epochs)]
     sat, tat = np.array([one.sat for one in found]), np.array([one.tat for one in found])
-    figure = new_figure(HEIGHT)
+    figure, edges = new_figure(HEIGHT), np.arange(epochs + 1) - 0.5
     panels = (
         (sat, [f"Res{i}" for i in range(1, 5)], BLOCKS, "SAT: blocks (Equation 2)"),
         (tat, ["FC1", "FC2"], LAYERS, "TAT: layers (Equation 3)"),
@@ -35,30 +34,19 @@ def draw_schedule(
     for place, (weights, names, colours, title) in enumerate(panels):
         left = (0.65 + place * WIDTH / 2) / WIDTH
         axes = figure.add_axes((left, 0.6 / HEIGHT, (WIDTH / 2 - 1.45) / WIDTH, 2.35 / HEIGHT))
-        _draw_shares(axes, weights, names, colours, epoch)
-        axes.set(title=title, xlabel="epoch")
+        floor = np.zeros(epochs)
+        for values, name, colour in zip(100 * weights.T, names, colours, strict=True):
+            axes.stairs(floor + values, edges, baseline=floor, fill=True, color=colour)
+            if values[epoch] > 0:
+                middle, words = floor[epoch] + values[epoch] / 2, f"{name} {values[epoch]:.0f} %"
+                axes.text(epochs - 0.3, middle, words, fontsize=8, va="center", color=INK)
+            floor = floor + values
+        axes.axvline(epoch, color=COLOURS["student"], lw=2)
+        axes.set(title=title, xlabel="epoch", xlim=(-0.5, epochs - 0.5), ylim=(0, 100))
+        axes.locator_params(axis="x", integer=True)
+        axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("share of the loss (per cent)")
     read = ", ".join(f"Res{i + 1} {100 * value:.0f} %" for i, value in enumerate(sat[epoch]))
     read += ", " + ", ".join(f"FC{i + 1} {100 * value:.0f} %" for i, value in enumerate(tat[epoch]))
     alt = f"Weights of blocks and layers over {epochs} epochs; in epoch {epoch}: {read}."
     return attach(figure, alt, sat=sat, tat=tat)
-
-
-def _draw_shares(
-    axes: Axes, weights: np.ndarray, names: Sequence[str], colours: Sequence[str], epoch: int
-) -> None:
-    """Stacked bars an epoch; the names and numbers of one epoch to the right."""
-    count = len(weights)
-    edges = np.arange(count + 1) - 0.5
-    floor = np.zeros(count)
-    for values, name, colour in zip(100 * weights.T, names, colours, strict=True):
-        axes.stairs(floor + values, edges, baseline=floor, fill=True, color=colour)
-        middle = floor[epoch] + values[epoch] / 2
-        if values[epoch] > 0:
-            words = f"{name} {values[epoch]:.0f} %"
-            axes.text(count - 0.3, middle, words, fontsize=8, va="center", color=INK)
-        floor = floor + values
-    axes.axvline(epoch, color=COLOURS["student"], lw=2)
-    axes.set(xlim=(-0.5, count - 0.5), ylim=(0, 100))
-    axes.locator_params(axis="x", integer=True)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -4,12 +4,11 @@ on the actor."""
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from . import style
 from .attention import over_frames
-from .style import GAP, INK, LEFT, MUTED, Box
+from .style import GAP, INK, LEFT, MUTED
 
 
 @style.drawing
@@ -47,7 +46,12 @@ def draw_spatial_attention(
     label = f"Res{block}" + ("\nwhite: the\nactor's outline" if actor is not None else "")
     style.draw_strip(page, chosen, label, boxes[-1], [titles[key] for key in frames])
     if actor is not None:
-        _outline(page, actor, len(chosen), boxes[-1])
+        left, right, bottom, top = boxes[-1]
+        gap = np.zeros((len(actor), round(actor.shape[1] * GAP)), bool)
+        mask = np.concatenate([actor, gap] * len(chosen), 1)  # on every image of the strip
+        x = left + (np.arange(mask.shape[1]) + 0.5) / mask.shape[1] * (right - left)
+        y = top + (np.arange(len(mask)) + 0.5) / len(mask) * (bottom - top)
+        page.contour(x, y, mask, levels=[0.5], colors="white", linewidths=1)
     note = "each map from its own least value (dark) to its own greatest (bright)"
     page.text(LEFT, boxes[-1][2] + 0.3, note, fontsize=8, color=MUTED)
     alt = (
@@ -55,17 +59,6 @@ def draw_spatial_attention(
         f"of residual blocks 1 to 4 over it; block {block} at large below."
     )
     return style.attach(page.figure, alt, **arrays)
-
-
-def _outline(page: Axes, actor: np.ndarray, count: int, box: Box) -> None:
-    """The border of a mask on every image of the strip in a box of the page."""
-    rows, columns = actor.shape
-    left, right, bottom, top = box
-    gap = np.zeros((rows, round(columns * GAP)), bool)
-    mask = np.concatenate([actor, gap] * count, 1)
-    x = left + (np.arange(mask.shape[1]) + 0.5) / mask.shape[1] * (right - left)
-    y = top + (np.arange(rows) + 0.5) / rows * (bottom - top)
-    page.contour(x, y, mask, levels=[0.5], colors="white", linewidths=1)
 
 
 @style.drawing

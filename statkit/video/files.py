@@ -87,9 +87,7 @@ def read_frames(
     return np.stack([each(frames[i]) for i in wanted])
 
 
-def write_video(
-    path: str | Path, frames: np.ndarray, *, fps: int = 12, quantiser: int = 18
-) -> None:
+def write_video(path: str | Path, frames: np.ndarray, *, fps: int = 12) -> None:
     """Write uint8 RGB ``[T, H, W, 3]`` (even H and W) as H.264 without B-frames.
 
     Every reader is exact on such a file. The quantiser is fixed (18: hardly visible), because
@@ -98,7 +96,7 @@ def write_video(
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         raise StatkitError(f"H.264 needs an even height and width, got {height}x{width}")
-    options = {"qp": str(quantiser), "preset": "veryfast", "bf": "0", "g": "8", "threads": "1"}
+    options = {"qp": "18", "preset": "veryfast", "bf": "0", "g": "8", "threads": "1"}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"

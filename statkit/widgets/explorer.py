@@ -115,7 +115,10 @@ class Explorer:
 
     def _changed(self, _change) -> None:
         self._old = True
-        loop = None if os.environ.get(HEADLESS) else _running_loop()
+        try:
+            loop = None if os.environ.get(HEADLESS) else asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
         if loop is None:
             self._catch_up()
         elif not self._waiting:
@@ -192,10 +195,3 @@ def _said(controls: dict[str, ipywidgets.Widget]) -> str:
             shown = f"{value:.4g}" if isinstance(value, float) else value
             parts.append(f"{single.description}: {shown}")
     return f"Controls, live in Jupyter: {'; '.join(parts)}."
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
