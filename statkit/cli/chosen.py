@@ -1,7 +1,5 @@
 """What the options of a command choose: data, configuration, rows."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from data_prep import open_dataset

@@ -1,7 +1,5 @@
 """The command line: prepare, train, evaluate, tables, forecast, claims, figures, book, grade."""
 
-from __future__ import annotations
-
 import codecs
 import os
 import shlex

@@ -1,7 +1,5 @@
 """Options of the commands (``options.toml``), and the parsing of their values."""
 
-from __future__ import annotations
-
 import argparse
 import tomllib
 from collections.abc import Callable, Sequence

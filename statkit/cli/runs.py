@@ -1,7 +1,5 @@
 """The commands that train and measure: train, evaluate, tables, forecast."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path

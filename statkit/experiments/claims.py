@@ -3,8 +3,6 @@
 Each test is a paired difference between rows of a table; ``ledger.py`` renders its verdict.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One line per condition or data set: what is known before stage two, and the gain."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass

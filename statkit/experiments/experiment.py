@@ -1,8 +1,6 @@
 """One experiment: the rows of the paper's tables on one data set, with one configuration and one
 seed; and the measurements of trained rows: test accuracy, attention scores, a linear probe."""
 
-from __future__ import annotations
-
 import json
 import time
 from dataclasses import asdict, replace

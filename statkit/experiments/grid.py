@@ -4,8 +4,6 @@ A grid runs one seed and split at a time, so that one teacher serves all rows. F
 cached, so a stopped grid continues where it stopped.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed

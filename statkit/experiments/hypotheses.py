@@ -3,8 +3,6 @@
 ``hypotheses.csv`` lists them. Each test gives a difference that is above 0 if the hypothesis holds.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Mapping, Sequence

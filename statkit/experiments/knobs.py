@@ -1,8 +1,6 @@
 """The knob experiment of ``figures/hypotheses.md``: one property of the generated clips (a
 **knob**) changes at a time; and ``scene`` crossed with pretraining of teacher and student."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,8 +1,6 @@
 """Trained networks of rows: one teacher per seed, whose targets are computed once, and one student
 per row. A finished network is cached and never trained twice."""
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Callable, Mapping

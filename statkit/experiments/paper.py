@@ -1,8 +1,6 @@
 """The paper's own numbers, for comparison with ours. They use all of UCF101 and HMDB51; only the
 order of rows can be compared with runs on other data."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """Cost of a grid of runs, before any run starts: trainings, shared work, steps, parameters, disk,
 device memory, and hours, estimated from a few measured steps."""
 
-from __future__ import annotations
-
 import math
 import shutil
 import time

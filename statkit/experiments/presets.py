@@ -1,8 +1,6 @@
 """The paper's own runs by name, with all published details; and the first configuration of a run:
 a preset, or the default of its data set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from statkit.backbones import MODELS

@@ -1,8 +1,6 @@
 """A **run** is one row with one configuration and one seed. It has a recipe, a loss per epoch, and
 a name that changes with everything that its result depends on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 

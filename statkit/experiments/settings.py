@@ -1,8 +1,6 @@
 """The configuration of a run (all but its row, its seed and the clips), and our choices for the
 points that the paper leaves open."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 

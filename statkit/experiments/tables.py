@@ -1,7 +1,5 @@
 """Lines of a table from its runs: ours with intervals, the paper's numbers beside them."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence

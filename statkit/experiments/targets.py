@@ -7,8 +7,6 @@ memory-mapped, so an epoch needs the memory of one batch. KEY changes with every
 targets depend on.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The cache of computed results; the name of a result changes with every input of the result."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

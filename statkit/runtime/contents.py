@@ -1,8 +1,6 @@
 """Checksums of files without a second read: a checksum stays valid while the file keeps its size,
 its times and its place on the disk."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

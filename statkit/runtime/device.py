@@ -1,7 +1,5 @@
 """The choice of device and precision; only this module makes the choice."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

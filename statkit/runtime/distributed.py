@@ -6,8 +6,6 @@ Without a launcher there is one process: then these functions change nothing and
 Accelerate.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext

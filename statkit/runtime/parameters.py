@@ -4,8 +4,6 @@ The declaration gives the check of a dataclass's field, a command-line flag with
 check of a notebook's parameter.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

@@ -1,8 +1,6 @@
 """The number of processes that a launcher started to train together, and this process's role; a
 pool of processes; one thread that computes ahead."""
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator

@@ -1,8 +1,6 @@
 """Progress of long work: a bar in a terminal, one line that changes in a notebook, a line every 20
 seconds in a headless run."""
 
-from __future__ import annotations
-
 import os
 import sys
 
