@@ -83,9 +83,7 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> list[tuple[
                 _unpack_at_once(archive, folder, todo)
                 todo = [m for m in todo if not _is_there(folder / m.name, m)]
             failed = {}
-            for member in progress_bar(
-                todo, label=archive.name, total=len(todo), show=progress and bool(todo)
-            ):
+            for member in progress_bar(todo, label=archive.name, total=len(todo), show=progress):
                 failed[member.name] = _unpack_one(member, folder)
     except DatasetError:
         raise

@@ -43,9 +43,8 @@ def unpack_all(archives: list[Path], folder: Path, *, progress: bool) -> list[Re
             done.add(archive.name, archive, unpack(archive, folder, progress=progress))
     for _ in range(NESTED):
         inside = _archives_inside(folder)
-        for archive in progress_bar(
-            inside, label="archives inside", total=len(inside), show=progress and bool(inside)
-        ):
+        about = {"label": "archives inside", "total": len(inside), "show": progress}
+        for archive in progress_bar(inside, **about):
             key = archive.relative_to(folder).as_posix()
             if not done.has(key):
                 try:

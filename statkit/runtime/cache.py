@@ -22,31 +22,29 @@ IN_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
 # installed without a checkout.
 REPOSITORY = _ROOT if IN_CHECKOUT else Path()
 
-
 CACHE, SHARED = "STATKIT_CACHE", "STATKIT_SHARED_CACHE"
 BROKEN = ".broken"
 T = TypeVar("T")
 
 
 def cache_folder(*parts: str) -> Path:
-    """A folder of the cache (created if missing), see :func:`cache_root`. It also contains links to
-    all files of the same folder in a shared cache, its locks apart."""
-    folder = cache_root().joinpath(*parts)
+    """A folder of the cache, created if missing. It also contains links to all files of the same
+    folder in a shared cache, its locks apart.
+
+    The cache is ``$STATKIT_CACHE``, or ``cache/`` in the checkout, or ``~/.cache/statkit`` if the
+    package does not run from a checkout. A relative ``$STATKIT_CACHE`` is relative to the folder
+    where it was typed. A read-only cache (a course volume, another user's) becomes
+    ``$STATKIT_SHARED_CACHE``: its results are used, and new results go to ``~/.cache/statkit``.
+    """
+    folder = _usable_root(os.environ.get(CACHE, "").strip()).joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     if (shared := os.environ.get(SHARED)) and parts[:1] != ("locks",):
-        _link_all(Path(shared).joinpath(*parts), folder)
+        with suppress(OSError):
+            for found in Path(shared).joinpath(*parts).iterdir():
+                here, aside = folder / found.name, folder / (found.name + BROKEN)
+                if not (found.name[0] == "." or os.path.lexists(here) or os.path.lexists(aside)):
+                    here.symlink_to(found)
     return folder
-
-
-def cache_root() -> Path:
-    """``$STATKIT_CACHE``, or ``cache/`` in the checkout, or ``~/.cache/statkit`` if the package
-    does not run from a checkout.
-
-    A relative ``$STATKIT_CACHE`` is relative to the folder where it was typed. A read-only cache (a
-    course volume, another user's) becomes ``$STATKIT_SHARED_CACHE``: its results are used, and new
-    results go to ``~/.cache/statkit``.
-    """
-    return _usable_root(os.environ.get(CACHE, "").strip())
 
 
 @lru_cache(maxsize=8)
@@ -68,15 +66,6 @@ def _usable_root(named: str) -> Path:
         root.mkdir(parents=True, exist_ok=True)
     os.environ[CACHE] = str(root)  # for processes that start in another folder
     return root
-
-
-def _link_all(shared: Path, folder: Path) -> None:
-    with suppress(OSError):
-        for found in shared.iterdir():
-            here = folder / found.name
-            aside = folder / (found.name + BROKEN)
-            if not (found.name.startswith(".") or os.path.lexists(here) or os.path.lexists(aside)):
-                here.symlink_to(found)
 
 
 def set_aside(path: Path, why: object) -> None:
@@ -132,14 +121,12 @@ def locked(file: Path, waiting: str) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         print(waiting, flush=True)
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:

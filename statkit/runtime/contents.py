@@ -45,10 +45,8 @@ class Contents:
             self._files[name] = [state, digest]
 
     def digests(self, names: Iterable[str], *, progress: bool = True) -> dict[str, str]:
-        """SHA-256 per file; ``""`` for a file that cannot be read.
-
-        Only new or changed files are read.
-        """
+        """SHA-256 per file; ``""`` for a file that cannot be read. Only new or changed files are
+        read."""
         states = {name: file_state(self.root / name) for name in names}
         known = {
             name: kept[1]
@@ -57,14 +55,9 @@ class Contents:
         }
         todo = [name for name in states if name not in known]
         with ThreadPoolExecutor(READERS) as pool:
-            found = pool.map(lambda name: _sha256(self.root / name), todo)
+            found = zip(todo, pool.map(lambda name: _sha256(self.root / name), todo), strict=True)
             label = f"reading {self.root.name}"
-            for name, digest in progress_bar(
-                zip(todo, found, strict=True),
-                label=label,
-                total=len(todo),
-                show=progress and bool(todo),
-            ):
+            for name, digest in progress_bar(found, label=label, total=len(todo), show=progress):
                 known[name] = digest
                 if digest:
                     self.remember(name, states[name], digest)

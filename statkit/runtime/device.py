@@ -111,14 +111,10 @@ def device_name(device: torch.device) -> str:
     several = f"{processes()} x " if processes() > 1 else ""
     if device.type == "cuda":
         return several + torch.cuda.get_device_name(device)
-    if device.type == "cpu":
-        return f"{several}{_processor()}, {torch.get_num_threads()} threads"
-    return "mps"
-
-
-def _processor() -> str:
-    """The processor's name; Linux gives it only in a file."""
-    file = Path("/proc/cpuinfo")
+    if device.type != "cpu":
+        return "mps"
+    file = Path("/proc/cpuinfo")  # Linux gives the processor's name only here
     lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{several}{name}, {torch.get_num_threads()} threads"

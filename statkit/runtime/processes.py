@@ -98,9 +98,8 @@ def computed_ahead(function: Callable, items: Iterable, *, depth: int = 2) -> Ge
 
 
 def _end_with_the_parent() -> None:
-    Thread(target=_wait_for_the_end, daemon=True).start()
+    def wait() -> None:
+        parent_process().join()
+        os._exit(1)
 
-
-def _wait_for_the_end() -> None:
-    parent_process().join()
-    os._exit(1)
+    Thread(target=wait, daemon=True).start()

@@ -14,8 +14,8 @@ HEADLESS_SECONDS = 20
 
 def progress_bar(iterable=None, *, label: str, total: int, initial: int = 0, show: bool = True):
     """A tqdm bar over ``iterable``, or a bar that the caller moves with ``update``. If several
-    processes train together, only the main process shows a bar."""
-    show = show and is_main()
+    processes train together, only the main process shows a bar. There is no bar for no work."""
+    show = show and total != 0 and is_main()
     place = {"file": sys.stderr, "mininterval": 0.2}
     if "ipykernel" in sys.modules and os.environ.get(HEADLESS):
         place = {"file": sys.stdout, "mininterval": HEADLESS_SECONDS, "ncols": 100}
