@@ -6,12 +6,7 @@ from data_prep import open_dataset
 from statkit.backbones import find_weights
 from statkit.data.clips import VideoDataset
 from statkit.experiments.plan import imagined_dataset
-from statkit.experiments.presets import (
-    PRESETS,
-    Preset,
-    starting_config,
-    with_frames_for_network,
-)
+from statkit.experiments.presets import PRESETS, starting_config, with_frames_for_network
 from statkit.experiments.rows import TABLE_3
 from statkit.experiments.settings import PARTS, ExperimentConfig
 from statkit.runtime.distributed import main_first
@@ -34,8 +29,7 @@ def chosen_config(options, dataset: VideoDataset) -> ExperimentConfig:
         if getattr(options, name) is not None:
             config = replace(config, **{name: getattr(options, name)})
     config = with_given(options, config)
-    parts = {name: with_given(options, getattr(config, name)) for name in PARTS}
-    config = replace(config, **parts)
+    config = replace(config, **{n: with_given(options, getattr(config, n)) for n in PARTS})
     if not options.plan:  # raise the error before the frames are read
         for pretrained in (config.pretrained, config.student_pretrained):
             find_weights(config.backbone, pretrained or False)
@@ -44,15 +38,9 @@ def chosen_config(options, dataset: VideoDataset) -> ExperimentConfig:
     return config
 
 
-def chosen_preset(options) -> Preset | None:
-    """The preset, or None."""
-    return PRESETS.get(options.preset)
-
-
 def chosen_rows(options) -> tuple[str, ...]:
     """The requested rows, the preset's rows, or the first rows of Table 3."""
-    preset = chosen_preset(options)
-    return options.rows or (preset.rows if preset else TABLE_3)
+    return options.rows or (PRESETS[options.preset].rows if options.preset else TABLE_3)
 
 
 def with_given(options, part):

@@ -18,7 +18,7 @@ from .options import (
     Parser,
     add_claims,
     add_figures,
-    add_grading,
+    add_flags,
     add_preparation,
     add_training,
 )
@@ -100,11 +100,12 @@ def _prepare_set(options) -> None:
     from data_prep.fetch import fetch
     from data_prep.official import OFFICIAL
     from data_prep.prepare import FRAMES, How, prepare_set
+    from statkit.experiments.presets import PRESETS
 
-    from .chosen import chosen_preset, with_given
+    from .chosen import with_given
 
     kind, source = options.kind, options.source
-    settings = chosen_preset(options).config.frames if options.preset else FRAMES
+    settings = PRESETS[options.preset].config.frames if options.preset else FRAMES
     if not kind or not options.out:
         raise StatkitError("name the kind and the output folder: statkit prepare KIND --out FOLDER")
     if kind == "demo":
@@ -157,34 +158,30 @@ def figures(options) -> None:
     from statkit.gallery.runner import NotebookError, run_notebooks, sweep_notebooks
     from statkit.runtime.processes import executor
 
-    folder = options.notebooks
-    notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-    if options.only:
-        notebooks = [nb for nb in notebooks if any(nb.name.startswith(o) for o in options.only)]
+    folder, first = options.notebooks.resolve(), tuple(options.only or [""])
+    found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    notebooks = [notebook for notebook in found if notebook.name.startswith(first)]
     if not notebooks:
-        raise NotebookError(f"no such notebook in {folder.resolve()}; --notebooks names the folder")
+        raise NotebookError(f"no such notebook in {folder}; --notebooks names the folder")
     how = {"defaults": {"dataset": "demo-small", "epochs": 2} if options.quick else {}}
     parameters = dict(options.parameter)
     if options.sweep:
         name, *values = options.sweep
         if not values:
             raise StatkitError(f"--sweep {name}: name the values, too")
-        paths = [notebook.resolve() for notebook in notebooks]
         with executor(options.dask, options.workers or 2) as pool:
-            sweep_notebooks(paths, options.out, parameters, (name, values), pool, **how)
+            sweep_notebooks(notebooks, options.out, parameters, (name, values), pool, **how)
         print(f"figures and tables are in {options.out}, a folder a value")
         return
     record = options.out / "book" / RECORDED if options.command == "book" else None
     how |= {"workers": options.workers, "record": record}
     run_notebooks(notebooks, options.out, parameters, **how)
-    first = write_book(options.out)
-    megabytes = sum(file.stat().st_size for file in first.parent.rglob("*.*")) / 1e6
-    print(f"figures and tables are in {options.out}, as a book: {first} ({megabytes:.1f} MB)")
+    page = write_book(options.out)
+    megabytes = sum(file.stat().st_size for file in page.parent.rglob("*.*")) / 1e6
+    print(f"figures and tables are in {options.out}, as a book: {page} ({megabytes:.1f} MB)")
 
 
-def book(options) -> None:
-    """As :func:`figures`, and record the notebooks' controls."""
-    figures(options)
+book = figures  # which also records the notebooks' controls for this command
 
 
 def grade(options) -> None:
@@ -220,7 +217,7 @@ def _parser(word: str) -> Parser:
         "claims": add_claims,
         "figures": add_figures,
         "book": partial(add_figures, sweep=False),
-        "grade": add_grading,
+        "grade": partial(add_flags, section="grading"),
     }
     for name, words in OPTIONS["commands"].items():
         usage = f"statkit {name} [options]"

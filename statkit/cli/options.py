@@ -39,10 +39,9 @@ def add_value(group, flag: str, parameter: Parameter, otherwise: str = "", **opt
     if parameter.kind is bool:
         options["action"] = argparse.BooleanOptionalAction
     else:
-        choices = "{" + ",".join(map(str, parameter.choices)) + "}"
-        options |= {"type": read, "metavar": choices if parameter.choices else None}
-        options["metavar"] = options["metavar"] or KINDS[parameter.kind]
-        if not parameter.choices:
+        names = ",".join(map(str, parameter.choices))
+        options |= {"type": read, "metavar": f"{{{names}}}" if names else KINDS[parameter.kind]}
+        if not names:
             words.insert(1, parameter.range)
     group.add_argument(flag, help="; ".join(words).replace("%", "%%"), **options)
 
@@ -169,7 +168,3 @@ def add_figures(sub: argparse.ArgumentParser, *, sweep: bool = True) -> None:
         add_flags(sub, "sweep")
     add_flags(sub, "figures")
     sub.set_defaults(out=REPOSITORY / "figures", notebooks=REPOSITORY / "notebooks")
-
-
-def add_grading(sub: argparse.ArgumentParser) -> None:
-    add_flags(sub, "grading")

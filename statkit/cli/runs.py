@@ -1,6 +1,6 @@
 """The commands that train and measure: train, evaluate, tables, forecast."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,24 +10,19 @@ from statkit.errors import StatkitError
 from statkit.experiments import Experiment
 from statkit.experiments.conditions import summary
 from statkit.experiments.forecast import shipped_model
-from statkit.experiments.grid import TABLES, Clips, Job, plan, run_jobs
+from statkit.experiments.grid import TABLES, Clips, Job, plan, run_job, run_jobs
 from statkit.experiments.knobs import KNOBS, VALUES, conditions, jobs
 from statkit.experiments.ledger import hypotheses
 from statkit.experiments.paper import paper_column
 from statkit.experiments.plan import imagined_dataset, plan_runs
+from statkit.experiments.presets import PRESETS
 from statkit.experiments.results import Result, write_results
 from statkit.experiments.rows import TITLES
 from statkit.experiments.tables import latex, lines_of, markdown, plain_markdown
 from statkit.runtime.cache import save_text
 from statkit.runtime.processes import cores, executor, is_main, processes
 
-from .chosen import (
-    chosen_config,
-    chosen_dataset,
-    chosen_preset,
-    chosen_rows,
-    experiment_options,
-)
+from .chosen import chosen_config, chosen_dataset, chosen_rows, experiment_options
 
 
 def train(options) -> None:
@@ -62,7 +57,7 @@ def tables(options) -> None:
     if processes() > 1 and (options.dask or options.workers > 1):
         raise StatkitError("spread a grid over workers, or each training over processes: not both")
     dataset = chosen_dataset(options)
-    config, preset = chosen_config(options, dataset), chosen_preset(options)
+    config, preset = chosen_config(options, dataset), PRESETS.get(options.preset)
     for name in options.table or [preset.table if preset else "3"]:
         if name == "knobs":
             _knobs(options, config)
@@ -158,13 +153,12 @@ def forecast(options) -> None:
     if options.plan:
         options.rows = ["teacher", "student"]
         return train(options)
-    runs = []
-    for experiment in _experiments(options):
-        for row in ("teacher", "student"):
-            runs.append(experiment.with_attention(row))
-            _say(_line(runs[-1]))
-        runs.append(experiment.probe("pixels"))
-        _say(_line(runs[-1]))
+    dataset = chosen_dataset(options)
+    configs, how = (chosen_config(options, dataset),), experiment_options(options)
+    rows, runs = ("teacher", "student"), []
+    for seed in options.seeds:
+        job = Job("", configs, rows, seed, probe=True)
+        runs += _shown(run_job(job, dataset, fresh=False, progress=True, **how))
     known, model = summary("", runs).features, shipped_model()
     found = model(known)
     _say("\n" + ", ".join(f"{name} {value:.3g}" for name, value in known.items()))
@@ -193,6 +187,13 @@ def _say(line: str) -> None:
         print(line, flush=True)
 
 
+def _shown(results: Iterable[Result]) -> Iterator[Result]:
+    """The results, each printed as it comes."""
+    for result in results:
+        _say(_line(result))
+        yield result
+
+
 def _line(result: Result) -> str:
     return (
         f"{result.row:18s} seed {result.seed} split {result.split}  {result.backbone} "
@@ -203,10 +204,7 @@ def _line(result: Result) -> str:
 
 def _report(found: Iterable[Result], options) -> None:
     """Print results as they come, then a table of them, and write them to ``--out``."""
-    results = []
-    for result in found:
-        results.append(result)
-        _say(_line(result))
+    results = list(_shown(found))
     _say("\n" + markdown(lines_of(results, dict.fromkeys(run.row for run in results))))
     if options.out and is_main():
         print(f"written: {write_results(options.out, results)}")
