@@ -17,7 +17,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from statkit.backbones import MODELS
 from statkit.data.clips import Split, VideoDataset
 from statkit.data.stored import FrameStore, decode_clip, stored_frames
-from statkit.evaluation import forward_eval
 from statkit.runtime.cache import cache_folder
 from statkit.runtime.device import autocast, memory_of, synchronize
 from statkit.runtime.processes import cores
@@ -154,43 +153,49 @@ class Plan:
         return "\n".join([*lines, *(f"WARNING: {words}" for words in self.warnings())])
 
 
-def plan_runs(jobs: Sequence[Job], dataset: Clips, *, progress: bool = True, **options) -> Plan:
-    """The plan of a grid's jobs; the function trains and stores nothing.
-
-    Args:
-        progress: show a bar while steps are measured.
-        options: as for :class:`statkit.experiments.Experiment`.
-    """
-    trainings, targets, seen = {}, {}, set()
+def plan_runs(jobs: Sequence[Job], dataset: Clips, **options) -> Plan:
+    """The plan of a grid's jobs; the function trains and stores nothing. Options as for
+    :class:`statkit.experiments.Experiment`."""
+    trainings, seen, rates = {}, set(), {}
     disk, other = Counter(), Counter()
-    rates: dict[tuple, float] = {}
-    asked = sum(len(job.settings) * len(job.rows) for job in jobs)
-    bar = progress_bar(label="measuring steps", total=asked, show=progress)
-    for job in jobs:
-        for config in job.settings:
-            one = Experiment(clips_of(job, dataset), config, job.seed, progress=False, **options)
-            _without_frames(one)
-            stored = one.dataset.fingerprint, str(config.frames.as_dict())
-            if stored not in seen:
-                seen.add(stored)
-                _count_frames(one, disk, other)
-            for row in job.rows:
-                bar.update()
-                bar.set_postfix_str(row)
-                parts = one.rows[row].fused_rows or (row,)
-                looks = (1 + config.choices.flips) * config.choices.offsets
-                looks += looks > 1  # the centres are always evaluated
-                tested = looks * len(one.split.test) * len(parts)
-                if not (cache_folder("runs") / one.run_name(row) / result_name(config)).is_file():
-                    other["evaluation"] += tested * _once(rates, one, parts[0], _seconds_per_look)
-                for name in dict.fromkeys(n for part in parts for n in _needed(one.rows, part)):
-                    key = one.run_name(name)
-                    if key not in trainings:
-                        trainings[key] = _training(one, name, rates)
-                        if one.rows[name].input == "flow":
-                            _count_flow(one, rates, disk, other)
-                        if one.rows[name].transfers and one.keeps_targets(name):
-                            _count_targets(one, name, targets, rates, disk, other)
+    work = [(job, config) for job in jobs for config in job.settings]
+    asked = sum(len(job.rows) for job, _ in work)
+    bar = progress_bar(label="measuring steps", total=asked)
+
+    def is_new(*what) -> bool:
+        """Whether this was not counted before: rows and runs share it."""
+        new = what not in seen
+        seen.add(what)
+        return new
+
+    for job, config in work:
+        one = Experiment(clips_of(job, dataset), config, job.seed, progress=False, **options)
+        _without_frames(one)
+        if is_new(one.dataset.fingerprint, config.frames):
+            _count_frames(one, disk, other)
+        for row in job.rows:
+            bar.update()
+            bar.set_postfix_str(row)
+            parts = one.rows[row].fused_rows or (row,)
+            looks = (1 + config.choices.flips) * config.choices.offsets
+            looks += looks > 1  # the centres are always evaluated
+            tested = looks * len(one.split.test) * len(parts)
+            if not (cache_folder("runs") / one.run_name(row) / result_name(config)).is_file():
+                other["evaluation"] += tested * _once(rates, one, parts[0], _seconds_per_look)
+            for name in dict.fromkeys(n for part in parts for n in _needed(one.rows, part)):
+                kind, key = one.rows[name], one.run_name(name)
+                if key in trainings:
+                    continue
+                trainings[key] = _training(one, name, rates)
+                if kind.input == "flow" and is_new("flow", config.frames):
+                    clip = _time(lambda _, store=one.store: store.flow_of(0), 1, one.device)
+                    other["optical flow"] += clip / cores() * len(one.dataset)
+                    disk["optical flow"] += one.store.lr.nbytes
+                if kind.transfers and one.keeps_targets(name):
+                    own = power_of(kind, config), *one.map_sizes(name)
+                    clips = kind.labelled or one.unlabelled is None
+                    if is_new(one.run_name("teacher"), clips, own):
+                        _count_targets(one, name, rates, disk, other)
     bar.close()
     return Plan(tuple(trainings.values()), asked, dict(other), dict(disk), one.device)
 
@@ -225,28 +230,11 @@ def _count_frames(one: Experiment, disk: Counter, other: Counter) -> None:
         other["decoding"] += spent * len(one.dataset)
 
 
-def _count_flow(one: Experiment, rates: dict, disk: Counter, other: Counter) -> None:
-    """Optical flow is computed once for all clips."""
-    key = "flow", str(one.config.frames.as_dict())
-    if key not in rates:
-        clip = _time(lambda _: one.store.flow_of(0), 1, one.device)
-        rates[key] = clip / cores() * len(one.dataset)
-        other["optical flow"] += rates[key]
-        disk["optical flow"] += one.store.lr.nbytes
-
-
-def _count_targets(one, row, targets, rates, disk, other) -> None:
-    """Targets that several rows share are computed once."""
-    sizes, labelled = one.map_sizes(row), one.rows[row].labelled
-    power = power_of(one.rows[row], one.config)
-    key = one.run_name("teacher"), power, tuple(sizes), labelled or one.unlabelled is None
-    if key in targets:
-        return
-    network = one.network("teacher")
-    shapes = targets[key] = _shapes(one, row, len(one.training_clips(row)))
+def _count_targets(one: Experiment, row: str, rates: dict, disk: Counter, other: Counter) -> None:
+    shapes = _shapes(one, row, len(one.training_clips(row)))
     views, clips, length = shapes["features"][:3]
-    disk["teacher's targets"] += 2 * sum(math.prod(shape) for shape in shapes.values())
-    looks = views * clips * math.ceil(length / network.segments)
+    disk["teacher's targets"] += 2 * sum(map(math.prod, shapes.values()))
+    looks = views * clips * math.ceil(length / one.network("teacher").segments)
     other["teacher's targets"] += looks * _once(rates, one, "teacher", _seconds_per_look)
 
 
@@ -307,8 +295,8 @@ def _once(memo: dict, one: Experiment, row: str, measure: Callable):
     """``measure(one, row)``, once for all rows with the same computation."""
     kind, config = one.rows[row], one.config
     kept = kind.transfers and one.keeps_targets(row)
-    same = config.backbone, config.segments, config.frames.as_dict(), one.source(row).size
-    key = (measure, str(same), kind.input == "hr", kind.small_stem, kind.transfers, kept)
+    same = config.backbone, config.segments, config.frames, one.source(row).size
+    key = measure, *same, kind.input == "hr", kind.small_stem, kind.transfers, kept
     if key not in memo:
         memo[key] = measure(one, row)
     return memo[key]
@@ -343,15 +331,13 @@ def _seconds_per_clip(one: Experiment, row: str) -> float:
 
 def _seconds_per_look(one: Experiment, row: str) -> float:
     """Seconds per clip of a forward pass on K intervals, in a mirrored view."""
-    network, source = one.new_network(row).to(one.device).eval(), one.source(row)
-    if not network.temporal:
-        network.to(memory_format=torch.channels_last)
+    network, precision = one.new_network(row).to(one.device), one.config.recipe.precision
+    forward = LiveTeacher(network, one.source(row), precision=precision)
+    shape = network.segments, MODELS[network.name].frames_per_segment
     clips, lengths = one.split.train, one.store.lengths
 
     def look(count: int) -> None:
-        shape = network.segments, MODELS[network.name].frames_per_segment
-        draw = next(eval_batches(clips[:count], lengths, *shape, batch_size=count, view=1))
-        forward_eval(network, source, draw, precision=one.config.recipe.precision)
+        forward(next(eval_batches(clips[:count], lengths, *shape, batch_size=count, view=1)))
 
     return _time(look, min(32, len(clips)), one.device)
 
