@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from statkit.cli.commands import main
-from statkit.exercises import exercises_of
+from statkit.exercises import LESSONS
 from statkit.exercises.grade import _decode, _encode, grade
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -30,7 +30,7 @@ def scores(*arguments, **options):
 
 
 def test_right_answers_score_and_a_missing_one_does_not(tmp_path):
-    names = exercises_of(LESSON)
+    names = list(LESSONS[LESSON])
     assert scores(handed_in(tmp_path, RIGHT)) == dict.fromkeys(names, 1)
     only = handed_in(tmp_path, "def area_average(frame, factor):\n    return frame")
     found = {one.exercise: one for one in grade(only)}
@@ -85,7 +85,7 @@ def test_values_cross_as_they_are():
 def test_the_command_prints_and_writes(tmp_path, capsys):
     out = tmp_path / "grades.json"
     assert main(["grade", str(handed_in(tmp_path, RIGHT)), "--out", str(out)]) == 0
-    count = len(exercises_of(LESSON))
+    count = len(LESSONS[LESSON])
     assert f"{count} of {count}" in capsys.readouterr().out
     assert json.loads(out.read_text())["score"] == count
 
@@ -95,4 +95,4 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
 )
 def test_solutions_answer_in_another_process(path, tmp_path):
     assert all(scores(handed_in(tmp_path, path.read_text())).values())
-    assert set(runpy.run_path(str(path))) >= set(exercises_of(path.stem))
+    assert set(runpy.run_path(str(path))) >= set(LESSONS[path.stem])

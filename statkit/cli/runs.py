@@ -177,7 +177,6 @@ def _experiments(options) -> list[Experiment]:
 
 
 def _plan(options, work: list[Job], dataset: Clips) -> None:
-    """Print the cost of the jobs."""
     print(f"{plan_runs(work, dataset, **experiment_options(options)).text()}\n")
 
 

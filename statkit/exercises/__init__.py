@@ -85,11 +85,6 @@ def lesson_of(name: str) -> str | None:
     return next((lesson for lesson, exercises in LESSONS.items() if name in exercises), None)
 
 
-def exercises_of(lesson: str) -> list[str]:
-    """The names of a lesson's exercises."""
-    return list(LESSONS[lesson])
-
-
 def _take_steps(answer: Callable, steps: Sequence[dict], array: Callable) -> None:
     """The steps of a check, as ``checks.toml`` explains them; AssertionError for a wrong answer."""
     result, wrong = None, ""

@@ -22,7 +22,7 @@ import torch
 
 from statkit.errors import StatkitError
 
-from . import check, exercises_of, lesson_of
+from . import LESSONS, check, lesson_of
 
 LIMIT = 30.0
 LONGEST = 1 << 24  # characters of one answer
@@ -71,7 +71,7 @@ def grade(notebook: Path, *, limit: float = LIMIT) -> list[Grade]:
     return [
         _grade(name, lesson, code, answers.get(name), limit)
         for lesson in lessons
-        for name in exercises_of(lesson)
+        for name in LESSONS[lesson]
     ]
 
 

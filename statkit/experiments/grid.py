@@ -33,7 +33,6 @@ class Table:
 
 
 def _read() -> dict[str, Table]:
-    """The tables of ``tables.toml``."""
     tables = tomllib.loads(Path(__file__).with_name("tables.toml").read_text("utf-8"))
     for fields in tables.values():
         fields["rows"] = tuple(fields["rows"])

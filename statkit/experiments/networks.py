@@ -4,7 +4,7 @@ per row. A finished network is cached and never trained twice."""
 import copy
 import json
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -114,7 +114,10 @@ class RowNetworks:
         if row not in self._networks:
             network = self._kept(row) or self._as_shipped(row)
             if network is None:
-                with self._alone(row):
+                title = self.rows[row].title
+                waiting = f"{title} is being trained by another process; waiting for it"
+                lock = locked(self.folder(row) / ".lock", waiting)
+                with lock if is_main() else nullcontext():  # one for a distributed training
                     network = self._kept(row) or self._train(row, on_epoch)
             self._networks[row] = network.to(self.device).eval()
         return self._networks[row]
@@ -142,13 +145,6 @@ class RowNetworks:
         network = self.new_network(row)
         network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
         return network
-
-    def _alone(self, row: str) -> AbstractContextManager:
-        """Lock the row: no process outside this distributed run trains the row meanwhile."""
-        if not is_main():
-            return nullcontext()
-        waiting = f"{self.rows[row].title} is being trained by another process; waiting for it"
-        return locked(self.folder(row) / ".lock", waiting)
 
     def trained(self, row: str) -> bool:
         """Whether the cache or the kit holds the row's trained network."""

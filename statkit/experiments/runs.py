@@ -15,7 +15,6 @@ from .settings import TRAINING, ExperimentConfig
 
 FROM_SCRATCH = {"rate": 1e-3, "backbone_rate": None, "batchnorm": "train", "start": "random"}
 
-
 # Fields that were renamed. The name of a run uses the first names, so that networks trained before
 # the change are still found.
 FIRST_NAMES = {
@@ -27,10 +26,8 @@ FIRST_NAMES = {
     "max_epochs": "most",
     "tat_targets": "tat",
 }
-
-
-# Fields that did not exist when the first networks were trained.
-NEW_ROW_FIELDS = {"specific": False}
+# Fields that did not exist when the first networks were trained, with their first values.
+NEW_FIELDS = [("specific", False), ("tam_rate", None)]
 
 
 def pretrained_of(row: Row, config: ExperimentConfig) -> bool | str:
@@ -118,9 +115,9 @@ def run_name(
     made["student_size"] = student_size(config)
     if first.input == "hr":
         made.pop("student_size")
-    how = [_keyed(_without_new(asdict(row), NEW_ROW_FIELDS)) for row in chain]
+    how = [_keyed(asdict(row)) for row in chain]
     transfer = any(sum(step["weights"][1:]) + step["kd"] for step in how)
-    made["recipe"] = _keyed(_without_new(made["recipe"], {"tam_rate": None}))
+    made["recipe"] = _keyed(made["recipe"])
     made.pop("choices")
     made["reading"] = _keyed(config.choices.non_default(TRAINING if transfer else ("tam",)))
     made_of = [clips, made, how, seed]
@@ -141,11 +138,7 @@ def result_name(config: ExperimentConfig) -> str:
     return f"result{'-' + fingerprint(changed) if changed else ''}.json"
 
 
-def _without_new(fields: dict, new: dict) -> dict:
-    """The fields without the title and without new fields that have their first value."""
-    same = {name for name, value in new.items() if fields[name] == value}
-    return {name: v for name, v in fields.items() if name not in same | {"title"}}
-
-
 def _keyed(fields: dict) -> dict:
-    return {FIRST_NAMES.get(name, name): value for name, value in fields.items()}
+    """The fields by their first names, without the title and without new fields as they were."""
+    kept = (one for one in fields.items() if one[0] != "title" and one not in NEW_FIELDS)
+    return {FIRST_NAMES.get(name, name): value for name, value in kept}

@@ -19,7 +19,6 @@ CHOICES = {"schedule": SCHEDULES, "resolution": [f"{h}x{w}" for h, w in SIZES], 
 
 
 def _declared(name: str, kind: str, choices: Sequence = (), **about) -> Parameter:
-    """A line of ``parameters.toml``."""
     return Parameter(KINDS.get(kind, kind), choices=tuple(CHOICES.get(name, choices)), **about)
 
 

@@ -113,14 +113,12 @@ def sweep_notebooks(
     executor: Executor,
     *,
     defaults: dict | None = None,
-    threads: int = 1,
 ) -> None:
     """Run notebooks once for each value of one parameter, on the workers of a process pool or a
     Dask cluster that see the same files. Each value has a folder ``NAME-VALUE`` in ``figures``.
 
     Args:
         sweep: the parameter's name and its values.
-        threads: of each notebook.
 
     Raises:
         NotebookError: as in :func:`run_notebooks`.
@@ -131,7 +129,7 @@ def sweep_notebooks(
     for value in values:
         folder = figures / re.sub(r"[^\w.,=-]+", "_", f"{name}-{value}")
         jobs += _jobs(known, folder, {**parameters, name: value}, defaults or {})
-    if failures := list(_run_on(executor, jobs, threads)):
+    if failures := list(_run_on(executor, jobs, threads=1)):
         raise NotebookError("\n".join(failures))
 
 
