@@ -145,18 +145,18 @@ REAL = ExperimentConfig(
 
 
 def default_config(
-    dataset: VideoDataset, *, epochs: int | None = None, overrides: str | Iterable[str] = ()
+    dataset: VideoDataset, *, epochs: int | None = None, overrides: str = ""
 ) -> ExperimentConfig:
     """The demo network for generated clips, a fine-tuned ImageNet ResNet-18 for real ones.
 
     Args:
         epochs: passes over the training clips; None or 0: the configuration's number.
-        overrides: changes by name, see :func:`change`.
+        overrides: changes by name with spaces between them, see :func:`change`.
     """
     config = DEMO if dataset.generated else REAL
     if epochs:
         config = replace(config, recipe=replace(config.recipe, epochs=epochs))
-    return change(config, overrides.split() if isinstance(overrides, str) else overrides)
+    return change(config, overrides.split())
 
 
 def change(config: ExperimentConfig, changes: Iterable[str]) -> ExperimentConfig:
