@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -103,15 +104,14 @@ def plan(
         clips = dataset.split(split).train
         settings = []
         numbers = (config.labelled,) if config.labelled else table.labelled or (None,)
-        for size in table.sizes or (config.frames.lr_size,):
-            for labelled in numbers:
-                frames = replace(config.frames, lr_size=size)
-                one = replace(config, split=split, frames=frames, labelled=labelled)
-                if labelled:
-                    fewer = labelled * len(dataset.classes) / len(clips)
-                    epochs = max(1, round(config.recipe.epochs / min(1, fewer)))
-                    one = replace(one, student_epochs=epochs)
-                settings.append(one)
+        for size, labelled in product(table.sizes or (config.frames.lr_size,), numbers):
+            frames = replace(config.frames, lr_size=size)
+            one = replace(config, split=split, frames=frames, labelled=labelled)
+            if labelled:
+                fewer = labelled * len(dataset.classes) / len(clips)
+                epochs = max(1, round(config.recipe.epochs / min(1, fewer)))
+                one = replace(one, student_epochs=epochs)
+            settings.append(one)
         # If students already use the teacher's size, "student_full" equals "student".
         own = [r for r in table.rows if config.student_size or ROWS[r].size != "hr"]
         jobs += [Job(name, tuple(settings), tuple(rows or own), seed) for seed in seeds]
