@@ -92,7 +92,7 @@ def draw_actor_scores(
         said.append(f"{titles[key]} {', '.join(f'{mean:.2f}' for mean in means)}")
     ideal.set_label("the actor's outline as map")
     axes.axhline(1, color=MUTED, lw=1)
-    axes.text(-0.52, 1, "blind", fontsize=8, color=MUTED, va="bottom")
+    axes.text(-0.52, 1, "uniform map", fontsize=8, color=MUTED, va="bottom")
     axes.set_xticks(range(4), [f"Res{i}" for i in range(1, 5)])
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter("{x:g}")

@@ -89,7 +89,7 @@ def draw_temporal_attention(
     highest = max(before.max(), after.max(), 1.5 / segments)
     shown = (
         (np.arange(segments), before, None, "weights" + style.GREY * (inside is not None)),
-        (order, after, before[order], "weights\n(dashes: had\nthey gone with\nthe frames)"),
+        (order, after, before[order], "weights\n(dashes: if they\nmoved with the\nframes)"),
     )
     for place, (numbers, weights, expected, label) in enumerate(shown):
         names = [str(number + 1) for number in numbers]
