@@ -1,7 +1,5 @@
 """Opens clips in any supported form as a data set."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

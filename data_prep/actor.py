@@ -1,7 +1,5 @@
 """The actor of the demo set: twelve actions as poses over time, and a figure in these poses."""
 
-from __future__ import annotations
-
 import colorsys
 import math
 from collections.abc import Callable

@@ -2,8 +2,6 @@
 bytes than the archive announces or than compressed video can give. Reports every member that it
 does not unpack."""
 
-from __future__ import annotations
-
 import errno
 import lzma
 import os

@@ -4,8 +4,6 @@ The folder has the layout of UCF101, and its ``truth.npz`` has facts that no cam
 pixels of the actor, and the interval of the action.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

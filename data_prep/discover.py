@@ -9,8 +9,6 @@ Supported layouts:
 * any of these inside one more folder, or in archives, with or without official lists.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

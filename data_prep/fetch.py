@@ -1,7 +1,5 @@
 """Downloads files on request only, resumes interrupted downloads, and checks every file."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import time

@@ -5,10 +5,9 @@ well as attention in space. At 12x16 pixels a limb is thinner than a pixel.
 Five **knobs** each change one property of the clips and nothing else (:class:`Knobs`).
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -69,7 +68,7 @@ class Knobs:
             raise StatkitError(f"clips is a multiple of {len(ACTIONS)}, got {self.clips}")
 
     @classmethod
-    def read(cls, words: str) -> Knobs:
+    def read(cls, words: str) -> Self:
         """Knobs from words such as ``"scene=0.5,actor=0.7"``.
 
         Raises:

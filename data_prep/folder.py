@@ -1,7 +1,5 @@
 """Opens a folder or an archive of clips as a data set; frames are decoded when needed."""
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reads the official split lists of UCF101 and HMDB51 and matches them to the clips present."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Facts about the official data sets: their archives, counts, and terms."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

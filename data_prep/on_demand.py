@@ -5,8 +5,6 @@ fingerprint that it has when it is drawn as a whole, is known at once, and a cli
 is first used. Sets with other knobs have no index and are drawn before they are opened.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from functools import cache

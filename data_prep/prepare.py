@@ -6,8 +6,6 @@ One process writes (other writers wait); any number of processes read. A kill at
 only the clips in progress.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace

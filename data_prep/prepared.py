@@ -1,8 +1,6 @@
 """A prepared set: ``prepared/`` in its folder, with a manifest of every file that was found, the
 frames of every readable clip, and a card with checksums of all this."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -7,8 +7,6 @@ of plain data with the requested type and size are accepted. An error of the kit
 property of a file: it ends the run (:class:`DecodingFault`).
 """
 
-from __future__ import annotations
-
 import math
 import os
 import signal

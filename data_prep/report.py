@@ -1,7 +1,5 @@
 """The report on a set: three lines and a few names on the screen, the full text in a file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

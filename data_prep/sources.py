@@ -1,7 +1,5 @@
 """Unpacks the archives of a source, and the archives inside them, into one folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -6,8 +6,6 @@ a line only if the checksum still matches the row. At the end the last rows fill
 that were left out, so that the same clips give the same bytes after any interruptions.
 """
 
-from __future__ import annotations
-
 import errno
 import io
 import json
@@ -18,6 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -57,7 +56,7 @@ class Draft:
     def clip_bytes(self) -> int:
         return sum(math.prod(shape) for shape in self.shapes.values())
 
-    def __enter__(self) -> Draft:
+    def __enter__(self) -> Self:
         for kind in self.shapes:
             self._files[kind] = os.open(self._part(kind), os.O_RDWR | os.O_CREAT, 0o644)
         kept = self._journal.read_bytes() if self._journal.is_file() else b""

@@ -7,8 +7,6 @@ An answer is a length, then a JSON text (:func:`send`), then the pixels of a cli
 An answer cannot make the receiving process run code.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

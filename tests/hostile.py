@@ -4,8 +4,6 @@ Every file is made here, by PyAV or byte by byte. ``FRAMES`` tells a picture's n
 is up: the level of the left half is ten times the number, the top right is white, the rest black.
 """
 
-from __future__ import annotations
-
 import io
 import os
 import struct

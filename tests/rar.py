@@ -1,8 +1,6 @@
 """A RAR archive made byte by byte, for no free program writes one: files stored as they are, in
 the form of RAR 3 that the official archives have."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Costs side by side in one run: what is measured, and what comes of it as a table, a figure and
 data."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """``./run bench``: costs side by side in one run; ``--help`` says what can be chosen."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Costs side by side: a dot a comparison, on one logarithmic scale."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure

@@ -2,8 +2,6 @@
 memory of an epoch. The files are in the system's cache at every size: this is the growth of our
 work, not the speed of a disk."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """Two costs side by side: the calls take turns, and each ratio is of neighbours in time, so that a
 machine whose speed drifts still gives the same answer."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

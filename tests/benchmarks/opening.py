@@ -6,8 +6,6 @@ clock, and seconds of processor time of the kernel and its processes. On a machi
 work, the processor time tells more.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """(c) Attention maps, (d) the LR camera, (e) reading: each against the libraries one would take."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import partial
 

@@ -1,8 +1,6 @@
 """(k) How long a device waits for pixels: an epoch at UCF101's shapes, whose steps have a set
 length and whose batches are gathered ahead by a thread, against its steps alone."""
 
-from __future__ import annotations
-
 import tempfile
 import time
 from collections.abc import Iterable, Iterator

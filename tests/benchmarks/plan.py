@@ -1,7 +1,5 @@
 """(l) What ``--plan`` says of a demo Table 3, against the clock."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import time

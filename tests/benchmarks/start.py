@@ -1,7 +1,5 @@
 """(i) How long importing takes; (j) where the main job's time goes."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

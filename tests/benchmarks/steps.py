@@ -1,8 +1,6 @@
 """(a) A step of stage two against a plain step; (b) the whole of stage two against a loop in which
 the teacher looks at every batch anew."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial

@@ -1,8 +1,6 @@
 """(g) t-SNE of as many videos as the paper shows, with scikit-learn, which the kit takes, against
 openTSNE."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

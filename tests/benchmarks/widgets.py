@@ -4,8 +4,6 @@
 clips and then moves its controls.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json

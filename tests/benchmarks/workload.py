@@ -1,11 +1,10 @@
 """What the comparisons work on: small generated clips for the demo network, clips of UCF101's size
 for ResNet-18, and data sets that are as long as one likes and hold nothing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -95,7 +94,7 @@ class Stage:
     optimizer: torch.optim.Optimizer
 
     @classmethod
-    def begin(cls, student, source, store, recipe, device) -> Stage:
+    def begin(cls, student, source, store, recipe, device) -> Self:
         student = student.to(device, memory_format=torch.channels_last)
         student.freeze_batchnorm(recipe.batchnorm).train()
         labels = torch.from_numpy(store.dataset.labels).to(device)
