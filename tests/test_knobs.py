@@ -244,6 +244,8 @@ def test_forecasts_stand_beside_what_was_measured():
     assert [row[0] for row in rows] == ["set", "a", "b", "c"] and rows[3][3] == "not measured"
     assert "on 1 of 2 sets" in how_often and "misses it by 50.0 points" in how_often
     assert f"misses it by {(abs(expected[0]) + abs(far.mean)) / 2:.1f}." in how_often
+    unknown = replace(sets[0], features=sets[0].features | {"spread": math.nan})
+    assert forecasts(model, [*sets, unknown])[1] == how_often  # no forecast, so not compared
     assert "No forecast" in forecasts(ForecastModel([]), sets)[1]
     text = ledger({}, measured(), {"a": [run("student", 0, 40), run("stat", 0, 41)]})
     assert "| set | student | SAT+TAT |" in text  # columns that nothing fills are left out

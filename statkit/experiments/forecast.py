@@ -170,7 +170,7 @@ def real_sets() -> list[Summary]:
 def forecasts(model: ForecastModel, sets: Sequence[Summary]) -> tuple[list[list[str]], str]:
     """Head and rows of a table of the forecasts beside the measured gains; and, in a sentence, how
     often the forecasts were right."""
-    rows, errors, inside = [["set", "forecast", "answer", "measured gain"]], [], 0
+    rows, errors, gains, inside = [["set", "forecast", "answer", "measured gain"]], [], [], 0
     for one in sets:
         found = model(one.features)
         reason = f" ({'; '.join(found.reasons)})" if found.reasons else ""
@@ -178,6 +178,7 @@ def forecasts(model: ForecastModel, sets: Sequence[Summary]) -> tuple[list[list[
         cell = signed(found.gain) if found.gain else ""
         rows.append([one.name, cell, found.words + reason, gain])
         if one.gain and found.gain:
+            gains.append(one.gain.mean)
             errors.append(found.gain.mean - one.gain.mean)
             inside += abs(errors[-1]) <= found.gain.half_width
     if not errors:
@@ -185,6 +186,5 @@ def forecasts(model: ForecastModel, sets: Sequence[Summary]) -> tuple[list[list[
     return rows, (
         f"The measured mean gain lies in the interval of the forecast on {inside} of {len(errors)} "
         f"sets. The forecast misses it by {np.abs(errors).mean():.1f} points on average; the "
-        f'forecast "no gain" misses it by '
-        f"{np.mean([abs(one.gain.mean) for one in sets if one.gain]):.1f}."
+        f'forecast "no gain" misses it by {np.abs(gains).mean():.1f}.'
     )
