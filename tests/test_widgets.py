@@ -184,6 +184,10 @@ def test_curves_leave_out_what_a_row_does_not_have():
     assert len(figure.axes) == 1 and 2 < figure.axes[0].get_xlim()[1] < 3  # epochs done so far
     assert "1.00 after epoch 2" in figure.alt
     assert "none yet" in draw_curves({}, {}, epochs=5).alt
+    without = [{"ce": 0.0, "sat": 0.4, "tat": 0.3}]  # the unlabelled stage has no cross-entropy
+    figure = draw_curves({"ut": without}, {"ut": "ut alone"}, epochs=5)
+    assert [axes.get_title()[:3] for axes in figure.axes] == ["SAT", "TAT"]
+    assert "SAT (Equation 2): ut alone 0.40 after epoch 1" in figure.alt
 
 
 def test_the_overview_shows_the_maps_it_is_given(rng):

@@ -26,8 +26,8 @@ def draw_curves(
     """
     figure = new_figure(2.7)
     figure.subplots_adjust(left=0.06, right=0.8, top=0.88, bottom=0.2, wspace=0.25)
-    # A student without a teacher has the cross-entropy alone.
-    parts = [p for p in PARTS if p == "ce" or any(m[p] for h in histories.values() for m in h)]
+    # A student without a teacher has the cross-entropy alone, the unlabelled stage has none.
+    parts = [p for p in PARTS if any(m[p] for h in histories.values() for m in h)] or ["ce"]
     panels = figure.subplots(1, len(parts), squeeze=False)[0]
     done = max(map(len, histories.values()), default=0)
     arrays, lines = {}, {}  # a line per row for the legend, whichever panels the row is in
@@ -47,8 +47,10 @@ def draw_curves(
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(lines.values(), lines.keys(), loc="center right", fontsize=9)
     last = ", ".join(
-        f"{titles[row]} {history[-1]['ce']:.2f} after epoch {len(history)}"
+        f"{titles[row]} {history[-1][parts[0]]:.2f} after epoch {len(history)}"
         for row, history in histories.items()
         if history
     )
-    return attach(figure, f"Loss parts by epoch; cross-entropy: {last or 'none yet'}.", **arrays)
+    return attach(
+        figure, f"Loss parts by epoch; {PARTS[parts[0]]}: {last or 'none yet'}.", **arrays
+    )
