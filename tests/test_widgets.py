@@ -1,8 +1,10 @@
 import asyncio
 import base64
+import gc
 import json
 import re
 import sys
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -116,6 +118,30 @@ def test_in_an_event_loop_only_the_last_value_is_drawn():
         assert len(drawn) == 3
 
     asyncio.run(drag())
+
+
+def test_replaced_figures_are_freed_and_what_cells_made_is_not_looked_at_again():
+    freed = []
+
+    async def drag():
+        explorer = Explorer(empty_figure, {"number": Slider("N", 0, 99, 5)})
+        for number in range(6, 10):
+            figure = explorer.figure
+            figure.itself = figure  # as its axes do, which refer to it
+            weakref.finalize(figure, freed.append, number - 1)
+            del figure
+            explorer.controls["number"].value = number
+            await asyncio.sleep(0.1)
+            assert gc.get_freeze_count() > 10_000
+
+    gc.disable()
+    try:
+        asyncio.run(drag())
+        # What stands there at the first collection is left aside until a cell runs, with its 6.
+        assert {5, 7, 8} <= set(freed)
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def test_controls_are_labelled_and_closed_ones_draw_no_more():

@@ -25,6 +25,7 @@ from .picture import Picture
 from .record import recording
 
 PAUSE = 0.005  # seconds in which values that are already on their way overtake a drawing
+_cells_run = None  # the kernel's count of cells when its objects were last left aside
 
 
 class Explorer:
@@ -128,7 +129,7 @@ class Explorer:
     def _in_its_turn(self) -> None:
         self._waiting = False
         self._catch_up()
-        gc.collect()  # the last figure, now that the reader has the new one
+        free_last_figure()
 
     def _catch_up(self) -> None:
         with self._drawing:
@@ -155,6 +156,25 @@ class Explorer:
                 explorer.close(self)
             shown = []
         self._shown[cell] = (run, [*shown, self])
+
+
+def free_last_figure() -> None:
+    """Free the figure that a new one has replaced: its parts refer to each other, so only the
+    garbage collector frees it.
+
+    A collection looks at every object of the kernel, which takes a third of a second in a lesson,
+    and the next picture would wait for it. So what the cells have made is looked at once after
+    they ran, and then left aside (``gc.freeze``) until a cell runs again.
+    """
+    global _cells_run
+    cells_run = getattr(get_ipython(), "execution_count", 0)
+    if cells_run == _cells_run:
+        gc.collect()
+        return
+    _cells_run = cells_run
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def explore(

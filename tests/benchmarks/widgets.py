@@ -5,7 +5,6 @@ clips and then moves its controls.
 """
 
 import argparse
-import gc
 import json
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from statkit.runtime.cache import REPOSITORY
+from statkit.widgets.explorer import free_last_figure
 from statkit.widgets.picker import PickerBox
 
 from .measure import Comparison, Line, Missing
@@ -106,7 +106,7 @@ def _move(explorer) -> list[float]:
         if explorer.error:
             raise explorer.error
         times.append(1000 * (time.perf_counter() - start))
-        gc.collect()  # as the Explorer does once a picture is out
+        free_last_figure()  # as the Explorer does once a picture is out
     return times
 
 
