@@ -33,11 +33,11 @@ def bench_widgets(work: Workload) -> Iterator[Line]:
             file = Path(folder) / "times.json"
             command = [sys.executable, "-m", "tests.benchmarks.widgets", notebook, "--times", file]
             done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-            if done.returncode or not file.is_file():
+            found = json.loads(file.read_text()) if file.is_file() else []
+            if done.returncode or not found:
                 reason = (done.stderr.strip() or done.stdout.strip() or "no times").splitlines()[-1]
                 yield Missing(f"controls of {notebook.stem}", f"{LIMIT:.0f} ms", reason)
                 continue
-            found = json.loads(file.read_text())
         for number, times in enumerate(found, 1):
             middle, late = np.percentile(times, [50, 95]).tolist()
             yield Comparison(
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--times", type=Path)
     options = parser.parse_args()
-    explorers = _run(options.notebook)
+    explorers = _run(options.notebook.resolve())
     if options.times:
         options.times.write_text(json.dumps([_move(explorer) for explorer in explorers]))
 
@@ -73,8 +73,8 @@ def _run(notebook: Path) -> list:
 
     explorers, show = [], widgets.Explorer.show
 
-    def shown(explorer):
-        show(explorer)
+    def shown(explorer, recorded=None):
+        show(explorer, recorded)
         explorers.append(explorer)
         return explorer
 
