@@ -138,8 +138,9 @@ def test_the_ledger_in_the_repository_is_what_the_runs_say(tmp_path):
     written = (tmp_path / "CLAIMS.md").read_text()
     assert written == (ROOT / "CLAIMS.md").read_text() and "| Teacher (HR) | 72x96 |" in written
     readme = " ".join((ROOT / "README.md").read_text().split())
-    for number in re.findall(r"\d+\.\d ± \d+\.\d", readme):
-        assert number in written
+    for text in (readme, (ROOT / "figures" / "README.md").read_text()):
+        for number in re.findall(r"\d+\.\d ± \d+\.\d", text):
+            assert number in written, number
     counts = [re.findall(r"(\d+)(?: claims|; after|\. If)", line) for line in written.splitlines()]
     (tested, plain, strict), (real, few, fewer) = [found for found in counts if len(found) == 3]
     assert f"Of {tested} claims tested on generated clips, {plain} hold at 95 %" in readme
