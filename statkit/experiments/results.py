@@ -208,7 +208,7 @@ def comparable(runs: Iterable[Result]) -> list[Result]:
 def _are_enough(full: list[Result], other: list[Result]) -> bool:
     """Whether the runs at the teacher's size have each row, resolution and number of labels of the
     other runs, at least three times or as often as those."""
-    # A row that sees the teacher's size in any case has no counterpart there: "stat" is "stat_full".
+    # A row that always sees the teacher's size has no counterpart: "stat_full" is "stat" there.
     other = [run for run in other if run.row_fields.get("size") != "hr"]
     ours, theirs = (
         Counter((run.row, run.resolution, run.labelled) for run in some) for some in (full, other)

@@ -1,6 +1,5 @@
 """Lines of a table from its runs: ours with intervals, the paper's numbers beside them."""
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ def lines_of(
             resolution, labelled = place
             lines.append(
                 Line(
-                    TITLES.get(row) or json.loads(runs[0].parameters)["row"]["title"],
+                    TITLES.get(row) or runs[0].row_fields["title"],
                     resolution + (f", {labelled} labels a class" if labelled else ""),
                     estimate([run.prec1 for run in runs]),
                     float(np.mean([run.prec5 for run in runs])),
