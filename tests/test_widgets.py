@@ -137,7 +137,7 @@ def test_replaced_figures_are_freed_and_what_cells_made_is_not_looked_at_again()
     gc.disable()
     try:
         asyncio.run(drag())
-        # What stands there at the first collection is left aside until a cell runs, with its 6.
+        # The figure of 6 stood there at the first collection: it stays until a cell runs.
         assert {5, 7, 8} <= set(freed)
     finally:
         gc.enable()
