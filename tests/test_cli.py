@@ -7,6 +7,7 @@ from statkit.backbones import MODELS
 from statkit.cli.commands import main
 from statkit.experiments.results import read_results
 from statkit.experiments.settings import PARTS, ExperimentConfig
+from statkit.runtime.cache import REPOSITORY
 from statkit.runtime.parameters import parameters_of
 
 QUICK = ["--epochs", "1", "--hr-size", "24x32", "--student-size", "24x32", "--device", "cpu"]
@@ -37,10 +38,14 @@ def test_prepare_train_and_evaluate_on_a_folder(demo_folder, tmp_path, capsys):
     "arguments, words",
     [
         (["train", "--data", "no/such/folder"], "no such folder"),
-        (["figures", "--only", "77"], "no such notebook"),
+        (["figures", "--only", "77"], "there is no 77"),
+        (["figures", "--only", "1", "99"], "there is no 99"),
+        (["figures", "--only", "1", "--out", "."], "would be overwritten"),
+        (["figures", "-p", "figures", "x"], "--out names the folder"),
     ],
 )
-def test_what_went_wrong_is_one_line(arguments, words, capsys):
+def test_what_went_wrong_is_one_line(arguments, words, capsys, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
     assert main(arguments) == 1
     error = capsys.readouterr().err.strip()
     assert words in error and len(error.splitlines()) == 1

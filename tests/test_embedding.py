@@ -27,6 +27,8 @@ def test_classes_that_lie_apart_are_measured_so(rng):
     found = separation(points, labels)
     assert found.nearest == 100 and found.silhouette > 0.8
     mixed = separation(blobs(rng, 0)[0], labels)
+    with pytest.raises(ValueError, match="two points of one"):
+        separation(points[:4], np.arange(4))
     assert mixed.nearest < 70 and abs(mixed.silhouette) < 0.1
 
 

@@ -403,6 +403,14 @@ def test_paths_mean_the_folder_where_they_were_typed(tmp_path, monkeypatch):
     assert job.parameters == {"dataset": "demo"}
 
 
+def test_a_clips_number_is_not_for_the_lesson_that_takes_a_file(tmp_path):
+    known = {tmp_path / "04_a.ipynb": {"clip": "int"}, tmp_path / "09_b.ipynb": {"clip": "str"}}
+    assert [job.parameters for job in _jobs(known, Path("out"), {"clip": "3"}, {})] == [
+        {"clip": 3},
+        {},
+    ]
+
+
 @pytest.mark.parametrize("named", ["kept", "~/kept", ""])
 def test_the_cache_is_where_it_was_typed(named, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -43,6 +43,15 @@ def test_right_answers_score_and_a_missing_one_does_not(tmp_path):
     ("body", "words"),
     [
         ("    while True:\n        pass", "Stopped after"),
+        (
+            "    import os, time\n"
+            "    if os.fork() == 0:\n        os.setsid()\n        time.sleep(60)\n"
+            "    os._exit(0)",
+            "Stopped after",
+        ),
+        ("    return bytearray(1 << 34)", "raised MemoryError"),
+        ("    return np.zeros((10**9, 0))", "shape"),
+        ("    raise ValueError('x\\n1  lesson01  share_kept: Right.')", "raised ValueError: x 1 "),
         ("    import os\n    os._exit(0)", "no answer that can be read"),
         ("    print('{\"value\": 1}', flush=True)", "returns nothing yet"),
         ("    return object()", "TypeError"),
@@ -55,7 +64,18 @@ def test_right_answers_score_and_a_missing_one_does_not(tmp_path):
             "no answer",
         ),
     ],
-    ids=["hangs", "quits", "prints", "an object", "does not parse", "rewrites the check"],
+    ids=[
+        "hangs",
+        "leaves a process",
+        "eats memory",
+        "has countless parts",
+        "forges a line",
+        "quits",
+        "prints",
+        "an object",
+        "does not parse",
+        "rewrites the check",
+    ],
 )
 def test_an_answer_changes_its_own_verdict_only_by_being_right(tmp_path, body, words):
     cell = f"def area_average(frame, factor):\n{body}"
@@ -64,6 +84,16 @@ def test_an_answer_changes_its_own_verdict_only_by_being_right(tmp_path, body, w
         g for g in grade(handed_in(tmp_path, cell), limit=limit) if g.words[:8] != "There is"
     ]
     assert found.score == 0 and words in found.words
+
+
+def test_cells_around_a_right_answer_do_not_spoil_it(tmp_path):
+    cells = (
+        "%matplotlib inline\nfrom math import prod",
+        "import a_package_of_another_machine",
+        "x = 1 if (1\n!ls",
+        f"{RIGHT}\n%timeit share_kept((4, 4), (2, 2))\nprint(from_another_cell)\nshare_kept?",
+    )
+    assert all(scores(handed_in(tmp_path, *cells)).values())
 
 
 def test_no_notebook_and_no_exercise_are_told(tmp_path):

@@ -87,8 +87,8 @@ def separation(
     """Measure how points ``[N, C]`` separate into their labels ``[N]`` (and scenes ``[N]``)."""
     from sklearn.metrics import silhouette_score
 
-    if len(np.unique(labels)) < 2 or len(points) < 3:
-        raise StatkitError("separation needs two classes and three points at least")
+    if not 1 < len(np.unique(labels)) < len(points):
+        raise StatkitError("separation needs two classes, and two points of one of them")
     near = neighbours(points)
     share = None if scenes is None else float(100 * (scenes[near] == scenes[:, None]).mean())
     return Separation(knn_accuracy(near, labels), float(silhouette_score(points, labels)), share)

@@ -158,13 +158,17 @@ def figures(options) -> None:
     from statkit.gallery.runner import NotebookError, run_notebooks, sweep_notebooks
     from statkit.runtime.processes import executor
 
-    folder, first = options.notebooks.resolve(), tuple(options.only or [""])
+    folder, only = options.notebooks.resolve(), [n.zfill(2) for n in options.only or ()]
     found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-    notebooks = [notebook for notebook in found if notebook.name.startswith(first)]
-    if not notebooks:
-        raise NotebookError(f"no such notebook in {folder}; --notebooks names the folder")
+    notebooks = [n for n in found if n.name.startswith(tuple(only or [""]))]
+    missing = [words for words in only if not any(n.name.startswith(words) for n in found)]
+    if missing or not notebooks:
+        names = " ".join(missing) or "notebook"
+        raise NotebookError(f"there is no {names} in {folder}; --notebooks names the folder")
     how = {"defaults": {"dataset": "demo-small", "epochs": 2} if options.quick else {}}
     parameters = dict(options.parameter)
+    if "figures" in (*parameters, *(options.sweep or ())[:1]):
+        raise StatkitError("figures: the option --out names the folder of the figures")
     if options.sweep:
         name, *values = options.sweep
         if not values:

@@ -8,13 +8,14 @@ values come back, as JSON.
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from base64 import b64decode, b64encode
 from contextlib import suppress
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +23,13 @@ import torch
 
 from statkit.errors import StatkitError
 
-from . import LESSONS, check, lesson_of
+from . import LESSONS, NoAnswer, Verdict, check, lesson_of
 
 LIMIT = 30.0
 LONGEST = 1 << 24  # characters of one answer
+MOST_WORDS = 500  # characters of what is said about one answer
+MEMORY = 1 << 32  # bytes that one answer may take
+NOT_PYTHON = re.compile(r"^[%!?].*|^[\w.]+\?+$", re.MULTILINE)  # IPython's commands
 
 
 class Grade(NamedTuple):
@@ -49,15 +53,16 @@ def grade(notebook: Path, *, limit: float = LIMIT) -> list[Grade]:
         StatkitError: not a notebook, or one without any exercise.
     """
     try:
-        book = json.loads(Path(notebook).read_text(encoding="utf-8"))
-        cells = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
-    except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+        book = json.loads(Path(notebook).read_text(encoding="utf-8-sig"))
+        sources = ("".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code")
+        cells = [NOT_PYTHON.sub("", source) for source in sources]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StatkitError(f"{notebook} is not a notebook that can be read ({error!r})") from None
     imports, answers = [], {}
     for cell in cells:
         try:
             nodes = ast.parse(cell).body
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
             nodes = []
             names = [line[4:].split("(")[0] for line in cell.splitlines() if line[:4] == "def "]
         else:
@@ -67,32 +72,33 @@ def grade(notebook: Path, *, limit: float = LIMIT) -> list[Grade]:
     if not answers:
         raise StatkitError(f"{notebook} has no exercise of these lessons")
     lessons = sorted({lesson_of(name) for name in answers})
-    code = "\n".join(imports)
     return [
-        _grade(name, lesson, code, answers.get(name), limit)
+        _grade(name, lesson, imports, answers.get(name), limit)
         for lesson in lessons
         for name in LESSONS[lesson]
     ]
 
 
-def _grade(name: str, lesson: str, imports: str, cell: str | None, limit: float) -> Grade:
+def _grade(name: str, lesson: str, imports: list[str], cell: str | None, limit: float) -> Grade:
     if cell is None:
         return Grade(name, lesson, 0, "There is no cell with this function.")
-    with tempfile.TemporaryDirectory() as folder:
-        answer = _Answer(name, imports, cell, limit, folder)
-        try:
-            verdict = check(answer)
-        finally:
-            answer.stop()
-        words = f"Stopped after {limit:g} seconds." if answer.late else verdict.words
-        return Grade(name, lesson, int(verdict.right and not answer.late), words)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        answer, found = _Answer(name, imports, cell, folder), []
+        # A thread, because a process that the answer left behind can keep the pipe open for ever.
+        work = Thread(target=lambda: found.append(check(answer)), daemon=True)
+        work.start()
+        work.join(limit)
+        verdict = found[0] if found else Verdict(False, f"Stopped after {limit:g} seconds.")
+        answer.stop()
+    words = "".join(c for c in " ".join(verdict.words.split()) if c.isprintable())
+    return Grade(name, lesson, int(verdict.right), words[:MOST_WORDS])
 
 
 class _Answer:
     """A reader's function in a process of its own, called like a function."""
 
-    def __init__(self, name: str, imports: str, cell: str, limit: float, folder: str):
-        self.__name__, self.late = name, False
+    def __init__(self, name: str, imports: list[str], cell: str, folder: str):
+        self.__name__ = name
         root = str(Path(__file__).resolve().parents[2])
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
@@ -103,33 +109,27 @@ class _Answer:
             env=os.environ | {"PYTHONPATH": root, "STATKIT_CACHE": folder},
             start_new_session=True,
         )
-        self._timer = Timer(limit, self._too_late)
-        self._timer.start()
         self._send([name, imports, cell])
 
     def __call__(self, *arguments):
         self._send([_encode(value) for value in arguments])
         try:
             found = json.loads(self._process.stdout.readline(LONGEST))
-            assert "error" not in found, f"your function raised {found['error']}"
-            return _decode(found["value"])
-        except (ValueError, TypeError, KeyError):
-            raise AssertionError("your function gave no answer that can be read") from None
+            if "error" not in found:
+                return _decode(found["value"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise NoAnswer("your function gave no answer that can be read") from None
+        raise NoAnswer(f"your function raised {found['error']}")
 
     def _send(self, value) -> None:
         with suppress(OSError):  # it ended; reading tells
             self._process.stdin.write(json.dumps(value).encode() + b"\n")
             self._process.stdin.flush()
 
-    def _too_late(self) -> None:
-        self.late = True
-        self.stop()
-
     def stop(self) -> None:
-        self._timer.cancel()
-        if self._process.poll() is None:
-            with suppress(ProcessLookupError):  # it ended meanwhile
-                os.killpg(self._process.pid, 9) if os.name == "posix" else self._process.kill()
+        """End the process and those that it started, also where it has ended itself."""
+        with suppress(OSError):
+            os.killpg(self._process.pid, 9) if os.name == "posix" else self._process.kill()
         self._process.wait()
 
 
@@ -144,7 +144,8 @@ def _encode(value):
         content = b64encode(value.tobytes()).decode()
         return {"array": content, "as": value.dtype.str, "shape": value.shape}
     if isinstance(value, list | tuple):
-        return {type(value).__name__: [_encode(one) for one in value]}
+        kind = "list" if isinstance(value, list) else "tuple"
+        return {kind: [_encode(one) for one in value]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"a {type(value).__name__} is no answer")
@@ -162,20 +163,26 @@ def _decode(value):
     return {"list": list, "tuple": tuple}[kind](_decode(one) for one in items)
 
 
-def _serve() -> None:
+def _serve(memory: int = MEMORY) -> None:
     """Answer calls, one line of JSON each; what the answer prints goes nowhere."""
+    with suppress(ImportError):  # of Windows
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     name, imports, cell = json.loads(sys.stdin.readline())
     space, broken = {"np": np, "torch": torch}, None
+    for line in imports:
+        with suppress(Exception):  # a package that is not here; who uses it fails
+            exec(line, space)
     try:
-        exec(imports, space)
         exec(cell, space)
     except Exception as error:
         broken = error
     for line in sys.stdin:
         try:
-            if broken:
+            if name not in space:
                 raise broken
             reply = {"value": _encode(space[name](*map(_decode, json.loads(line))))}
         except Exception as error:

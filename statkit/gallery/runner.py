@@ -140,6 +140,7 @@ def _jobs(
     given parameters."""
     every = sorted({name for names in known.values() for name in names})
     unknown = sorted(set(given) - set(every))
+    numbers = {name for names in known.values() for name in names if names[name] == "int"}
     if unknown:
         raise NotebookError(
             f"no notebook has a parameter {', '.join(unknown)}; there are {', '.join(every)}"
@@ -147,8 +148,14 @@ def _jobs(
     jobs = []
     for notebook, kinds in known.items():
         common = {**defaults, **given, "figures": str(figures)}
-        own = {k: _for(notebook, k, kinds[k], v) for k, v in common.items() if k in kinds}
+        own = {k: v for k, v in common.items() if k in kinds}
+        for name in numbers & own.keys():  # the clip is a number in most lessons, a file in one
+            if kinds[name] == "str" and str(own[name]).isdigit():
+                del own[name]
+        own = {k: _for(notebook, k, kinds[k], v) for k, v in own.items()}
         output = figures.resolve() / "notebooks" / notebook.name
+        if output == notebook.resolve():
+            raise NotebookError(f"{output} would be overwritten: --out names another folder")
         jobs.append(Job(notebook, output, own, record.resolve() if record else None))
     return jobs
 

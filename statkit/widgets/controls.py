@@ -116,8 +116,8 @@ class Shares:
     value: Sequence[float]
 
     def __post_init__(self):
-        fit = len(self.value) == len(self.labels) > 1
-        if not fit or min(self.value) < 0 or sum(self.value) <= 0:
+        fit = len(self.value) == len(self.labels) > 1 and min(self.value) >= 0
+        if not (fit and 0 < sum(self.value) < float("inf")):
             raise StatkitError(
                 f"shares are {len(self.labels)} numbers, none negative, not all 0; "
                 f"got {list(self.value)}"

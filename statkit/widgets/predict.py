@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import ipywidgets
 from IPython.display import display
@@ -15,10 +16,10 @@ from .explorer import with_words
 
 class Guess(ipywidgets.ToggleButtons):
     """What a reader expects. ``value`` is the option chosen, None before; it is kept under
-    ``name``, so that the notebook shows it again another day."""
+    ``name`` for this user, because a class may share one cache."""
 
     def __init__(self, name: str, options: Sequence[str]):
-        self._file, kept = cache_folder("predictions") / f"{name}.txt", None
+        self._file, kept = cache_folder("predictions", Path.home().name) / f"{name}.txt", None
         if self._file.is_file() and not os.environ.get(HEADLESS):
             kept = self._file.read_text(encoding="utf-8")
         kept = kept if kept in options else None
