@@ -250,7 +250,7 @@ def test_a_fitted_head_answers_as_the_probe(dataset):
     assert (found.prec1, found.prec5) == pytest.approx(probe)
 
 
-@pytest.mark.parametrize("start, row", [("ut", "stat_ut"), (None, "stat")])
+@pytest.mark.parametrize("start, row", [("ut", "stat_ut"), (None, "stat"), (None, "student_tam")])
 def test_whatever_attention_a_student_starts_with_its_head_is_fitted_to_it(dataset, start, row):
     one = experiment(dataset)
     hardly = replace(QUICK.recipe, epochs=1, start="probe", rate=1e-9, weight_decay=0.0)

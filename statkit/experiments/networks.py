@@ -197,11 +197,11 @@ class RowNetworks:
         before = kind.before(self.rows)
         if before:
             network.load_state_dict(self.network(kind.start).state_dict())
-        if kind.transfers and not (before and before.transfers):
+        if kind.copies_tam and not (before and before.transfers):
             network.tam.load_state_dict(self.network("teacher").tam.state_dict())
         knows_labels = any(row.labelled for row in kind.chain(self.rows)[1:])
         if recipe.start == "probe" and kind.labelled and not knows_labels:
-            how = {"seed": self.seed, "keep_tam": kind.transfers}
+            how = {"seed": self.seed, "keep_tam": kind.copies_tam}
             start_as_probe(network.to(self.device), source, store, clips, **how)
         checkpoint = self.folder(row) / "checkpoint.pt"
         train_now = partial(

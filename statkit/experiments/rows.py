@@ -10,6 +10,7 @@ from pathlib import Path
 
 THIRDS = (1 / 3, 1 / 3, 1 / 3)
 SCRATCH = "scratch"
+TEACHERS_TAM = "teacher's TAM"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class Row:
         epoch_factor: factor on the configuration's number of epochs.
         max_epochs: upper limit of the number of epochs.
         start: row whose trained weights this row starts from; :data:`SCRATCH`, random weights even
-            if the configuration has a pretrained backbone; None, the configuration's start.
+            if the configuration has a pretrained backbone; :data:`TEACHERS_TAM`, the
+            configuration's start, but with the teacher's temporal module, as rows with transfer
+            start; None, the configuration's start.
         kd: weight of Hinton's knowledge distillation (of the logits).
         confident: whether the teacher's confidence weights each sample
             (:func:`statkit.losses.confidence_weights`).
@@ -61,13 +64,18 @@ class Row:
         return self.weights[1] + self.weights[2] + self.kd > 0
 
     @property
+    def copies_tam(self) -> bool:
+        """Whether the temporal module starts as a copy of the teacher's."""
+        return self.transfers or self.start == TEACHERS_TAM
+
+    @property
     def labelled(self) -> bool:
         """Whether the row uses labels; the unlabelled stage (Section 3.3.1) uses none."""
         return self.weights[0] > 0
 
     def before(self, rows: Mapping[str, Row]) -> Row | None:
         """The row that this row starts from; None if there is none."""
-        return None if self.start in (None, SCRATCH) else rows[self.start]
+        return None if self.start in (None, SCRATCH, TEACHERS_TAM) else rows[self.start]
 
     def chain(self, rows: Mapping[str, Row]) -> list[Row]:
         """This row, the row that it starts from, and so on to the first row."""

@@ -116,7 +116,7 @@ def run_name(
     if first.input == "hr":
         made.pop("student_size")
     how = [_keyed(asdict(row)) for row in chain]
-    transfer = any(sum(step["weights"][1:]) + step["kd"] for step in how)
+    transfer = any(row.copies_tam for row in chain)
     made["recipe"] = _keyed(made["recipe"])
     made.pop("choices")
     made["reading"] = _keyed(config.choices.non_default(TRAINING if transfer else ("tam",)))
