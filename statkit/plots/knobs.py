@@ -19,7 +19,7 @@ from .style import GROUND, INK, MUTED, OTHER, WIDTH
 
 HEIGHT = 3.7
 LABELS = {
-    "scene": "scene: how far the background tells the class",
+    "scene": "scene: how far the background reveals the class",
     "actor": "actor: height, as a factor",
     "idle": "idle: share of the clip without the action",
     "clutter": "clutter: bars and moving shapes, as a factor",
