@@ -36,6 +36,7 @@ class Row:
             the configuration's choices.
         specific: whether SAT and TAT compare only what is specific to each clip
             (:func:`statkit.losses.specific_part`).
+        tam_rate: learning rate of the temporal module; None, the configuration's.
         size: size to which LR frames are enlarged: None, the configuration's; "hr", the
             teacher's; "half", half of the teacher's; "lr", no enlargement.
         small_stem: no striding before the first block.
@@ -57,6 +58,7 @@ class Row:
     small_stem: bool = False
     fused_rows: tuple[str, ...] = ()
     specific: bool = False
+    tam_rate: float | None = None
 
     @property
     def transfers(self) -> bool:

@@ -52,7 +52,7 @@ def recipe_of(row: Row, config: ExperimentConfig) -> Recipe:
     epochs = max(1, round(epochs * row.epoch_factor))
     if row.max_epochs:
         epochs = min(epochs, row.max_epochs)
-    return replace(recipe, epochs=epochs)
+    return replace(recipe, epochs=epochs, tam_rate=row.tam_rate or recipe.tam_rate)
 
 
 def student_size(config: ExperimentConfig) -> tuple[int, int]:
