@@ -165,7 +165,7 @@ def _decode(value):
 
 def _serve(memory: int = MEMORY) -> None:
     """Answer calls, one line of JSON each; what the answer prints goes nowhere."""
-    with suppress(ImportError):  # of Windows
+    with suppress(ImportError, ValueError):  # Windows; a lower limit that stands already
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
