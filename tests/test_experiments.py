@@ -276,6 +276,14 @@ def test_whatever_attention_a_student_starts_with_its_head_is_fitted_to_it(datas
     assert one.result(row).prec1 == pytest.approx(probe[0], abs=0.01)
 
 
+def test_an_lr_teacher_is_the_plain_student(dataset):
+    one = experiment(dataset)
+    live, student = one.teacher("stat_lr_teacher"), one.network("student")
+    assert live.source.frames is one.store.lr
+    for name, values in live.network.state_dict().items():
+        assert torch.equal(values, student.state_dict()[name])
+
+
 def test_the_fused_answer_is_the_mean_of_the_probabilities(dataset):
     one = experiment(dataset)
     parts = [one.evaluate(row).logits.softmax(1) for row in ("student", "flow")]

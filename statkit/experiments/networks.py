@@ -154,12 +154,13 @@ class RowNetworks:
         """The fixed teacher as a source of targets for a row, cached or live
         (:meth:`keeps_targets`)."""
         kind, sizes, recipe = self.rows[row], self.map_sizes(row), self.recipe(row)
-        which = power_of(kind, self.config), tuple(sizes), kind.labelled
+        which = kind.teacher, power_of(kind, self.config), tuple(sizes), kind.labelled
         if which not in self._teachers:
             store, clips = (self.store, self.split.train) if kind.labelled else self.pool
-            network = copy.copy(self.network("teacher"))
+            network = copy.copy(self.network(kind.teacher))
             network.power = power_of(kind, self.config)
-            live = LiveTeacher(network, self.source("teacher", store), precision=recipe.precision)
+            source = self.source(kind.teacher, store)
+            live = LiveTeacher(network, source, precision=recipe.precision)
             how = {"views": recipe.views, "fixed": recipe.frame_sampling == "fixed"}
             how |= {"map_sizes": sizes, "progress": self.progress}
             keep = self.keeps_targets(row)
@@ -198,7 +199,7 @@ class RowNetworks:
         if before:
             network.load_state_dict(self.network(kind.start).state_dict())
         if kind.copies_tam and not (before and before.transfers):
-            network.tam.load_state_dict(self.network("teacher").tam.state_dict())
+            network.tam.load_state_dict(self.network(kind.teacher).tam.state_dict())
         knows_labels = any(row.labelled for row in kind.chain(self.rows)[1:])
         if recipe.start == "probe" and kind.labelled and not knows_labels:
             how = {"seed": self.seed, "keep_tam": kind.copies_tam}

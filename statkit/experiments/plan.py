@@ -204,7 +204,7 @@ def _needed(rows, row: str) -> list[str]:
     """All trainings that a row needs, in order: its teacher, the row it starts from, itself."""
     kind = rows[row]
     before = _needed(rows, kind.start) if kind.before(rows) else []
-    return ["teacher"] * kind.copies_tam + before + [row]
+    return (_needed(rows, kind.teacher) if kind.copies_tam else []) + before + [row]
 
 
 def _without_frames(one: Experiment) -> None:

@@ -29,6 +29,7 @@ class Row:
             if the configuration has a pretrained backbone; :data:`TEACHERS_TAM`, the
             configuration's start, but with the teacher's temporal module, as rows with transfer
             start; None, the configuration's start.
+        teacher: row whose trained network is the teacher.
         kd: weight of Hinton's knowledge distillation (of the logits).
         confident: whether the teacher's confidence weights each sample
             (:func:`statkit.losses.confidence_weights`).
@@ -59,6 +60,7 @@ class Row:
     fused_rows: tuple[str, ...] = ()
     specific: bool = False
     tam_rate: float | None = None
+    teacher: str = "teacher"
 
     @property
     def transfers(self) -> bool:
