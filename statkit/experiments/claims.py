@@ -73,9 +73,10 @@ def _difference(claim: Claim, runs: Runs) -> Estimate:
 
 
 def _from_random_weights(claim: Claim, runs: Runs) -> Estimate:
-    """Use the variants from scratch if the other rows start from pretrained weights."""
-    scratch = "_scratch" if any(run.config.get("pretrained") for run in runs) else ""
-    return gain(runs, claim.row + scratch, claim.baseline + scratch)
+    """The variants from scratch, where the other rows start from pretrained weights."""
+    if not any(run.config.get("pretrained") for run in runs):
+        raise NotReached("all networks start from random weights: the first claim says it")
+    return gain(runs, f"{claim.row}_scratch", f"{claim.baseline}_scratch")
 
 
 def _gain_shrinks(claim: Claim, runs: Runs) -> Estimate:

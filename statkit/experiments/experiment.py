@@ -1,6 +1,7 @@
 """One experiment: the rows of the paper's tables on one data set, with one configuration and one
 seed; and the measurements of trained rows: test accuracy, attention scores, a linear probe."""
 
+import copy
 import json
 import time
 from dataclasses import asdict, replace
@@ -70,7 +71,9 @@ class Experiment(RowNetworks):
             return replace(parts[0], prec1=prec1, prec5=prec5, logits=logits, **unknown)
         how = {"flips": choices.flips, "offsets": choices.offsets}
         how["precision"] = self.config.recipe.precision
-        return evaluate(self.network(row), self.source(row), self.store, test, **how)
+        network = copy.copy(self.network(row))
+        network.power = 1  # one scale of maps for all rows
+        return evaluate(network, self.source(row), self.store, test, **how)
 
     def measure(self, row: str) -> Result:
         """The row's line of a table, measured now."""

@@ -65,9 +65,10 @@ class ForecastModel:
     """Ridge regression of the gain on the standardised predictors, with a free intercept.
 
     With Z the predictors, less their means and divided by their spreads, the coefficients are
-    ``(Z'Z + penalty I)^-1 Z'(gain - mean gain)``. Each condition is left out once; the penalty with
-    the smallest root mean square e of the errors is taken (scikit-learn's RidgeCV). The leverage of
-    a point z is ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. The prediction interval is
+    ``(Z'Z + penalty I)^-1 Z'(gain - mean gain)``, with the penalty that misses left-out conditions
+    least (scikit-learn's RidgeCV). Each condition is left out of all of this once; e is the root
+    mean square of these errors. The leverage of a point z is
+    ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. The prediction interval is
     ``+- t(n - 2) e sqrt(1 + h)``: it widens for sets that are unlike all conditions.
 
     Attributes:
@@ -84,6 +85,9 @@ class ForecastModel:
         if not self.usable:
             return
         from sklearn.linear_model import RidgeCV
+        from sklearn.model_selection import LeaveOneOut, cross_val_predict
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
 
         x = np.stack([predictors(one.features) for one in self.conditions])
         y = np.array([one.gain.mean for one in self.conditions if one.gain])
@@ -91,9 +95,10 @@ class ForecastModel:
         self._low, self._high = x.min(0), x.max(0)
         self._mean, self._spread = x.mean(0), x.std(0) + 1e-9
         z = (x - self._mean) / self._spread
-        self._ridge = RidgeCV(PENALTIES, store_cv_results=True).fit(z, y)
+        self._ridge = RidgeCV(PENALTIES).fit(z, y)
         self.penalty = float(self._ridge.alpha_)
-        self.errors = np.sqrt(self._ridge.cv_results_[:, PENALTIES.index(self.penalty)])
+        whole = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
+        self.errors = np.abs(cross_val_predict(whole, x, y, cv=LeaveOneOut()) - y)
         self._inverse = np.linalg.inv(z.T @ z + self.penalty * np.eye(z.shape[1]))
         self.baseline = (y - y.mean()) * n / (n - 1)
 

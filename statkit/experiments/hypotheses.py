@@ -23,7 +23,6 @@ from .results import (
     gain,
     less,
     mean_of,
-    p_value,
     values_of,
 )
 
@@ -84,12 +83,12 @@ def _slope(one: Hypothesis, runs: Runs) -> Estimate:
 
 def _less_specific(one: Hypothesis, runs: Runs) -> Estimate:
     """The distance of maps and of weights from their means at the knob's least value, minus that
-    at its greatest, seed by seed; of the two, the one with the larger p-value."""
+    at its greatest, seed by seed; of the two, the one whose interval begins lower."""
     here, found = runs_of(runs, one.knob), []
     for column in ("specific", "spread"):
         low, high = (values_of(here.get(end, []), one.row, column) for end in (0, 1))
         found.append(mean_of(less(low, high), "no seed has a teacher at both ends"))
-    return max(found, key=lambda each: p_value(each) if each.runs > 1 else 1)
+    return min(found, key=lambda each: each.mean - each.half_width)
 
 
 def _pretrained_gain(one: Hypothesis, runs: Runs) -> Estimate:
@@ -119,14 +118,15 @@ def _product(one: Hypothesis, runs: Runs) -> Estimate:
 
 def _inner_best(one: Hypothesis, runs: Runs) -> Estimate:
     """The gain at the best inner value of the knob minus that at an end, seed by seed; of the two
-    ends, the one with the smaller difference."""
+    ends, the one whose interval begins lower."""
     here = {value: differences(found, one.row) for value, found in runs_of(runs, one.knob).items()}
     values = [value for value in here if here[value]]
     if len(values) < 3:
         raise StatkitError(f"at least 3 values of {one.knob} are needed, {len(values)} are there")
     best = max(values[1:-1], key=lambda value: np.mean(list(here[value].values())))
     ends = [less(here[best], here[end]) for end in (values[0], values[-1])]
-    return min((mean_of(end, "no seed has all values") for end in ends), key=lambda each: each.mean)
+    found = [mean_of(end, "no seed has all values") for end in ends]
+    return min(found, key=lambda each: each.mean - each.half_width)
 
 
 TESTS = {

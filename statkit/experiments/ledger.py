@@ -82,10 +82,11 @@ def _real_sets(real: dict[str, list[Result]], knobs: Runs) -> str:
     model = ForecastModel(summaries(knobs))
     sets = [summary(name, runs) for name, runs in real.items()]
     rows, how_often = forecasts(model, sets)
-    pairs = "; ".join(f"{one.name}: {one.gain.runs}" for one in sets if one.gain)
+    epochs = {name: next(r.epochs for r in runs if r.row == "stat") for name, runs in real.items()}
+    about = [f"{one.name}: {one.gain.runs}, {epochs[one.name]}" for one in sets if one.gain]
     return (
-        "\n## Real sets, and the forecast of each\n\nRows of Table 3 with the default recipe. The "
-        f"gains are paired by seed and split (numbers of pairs: {pairs}).\n\n"
+        "\n## Real sets, and the forecast of each\n\nRows of Table 3. The gains are paired by seed "
+        f"and split (numbers of pairs, and of epochs: {'; '.join(about)}).\n\n"
         f"{_conditions(real, 'set')}\n{model.text()} {how_often}\n\n{in_markdown(rows)}"
     )
 
@@ -139,7 +140,7 @@ def _evidence(claim: Claim, runs: Runs) -> Estimate | str:
     if not claim.test:
         return claim.reason
     if claim.truth and all(run.on_actor is None for run in runs):
-        return "actor and action are not known of these clips"
+        return "it needs clips whose actor, action and scene are known"
     try:
         return claim.measured_on(runs)
     except NotReached as error:
@@ -166,7 +167,7 @@ def _count(rows: list[list[str]]) -> str:
     return (
         f"{len(tested)} claims were tested with more than one run. Reproduced or supported at "
         f"95 %: {plain}; after Holm's adjustment: {strict}. If no effect existed at all, about "
-        f"{0.05 * len(tested):.1f} of the {len(tested)} intervals would not hold 0.\n"
+        f"{0.05 * len(tested):.1f} of the {len(tested)} intervals would not contain 0.\n"
     )
 
 

@@ -12,7 +12,7 @@ from .rows import TABLE_3
 from .settings import ExperimentConfig, PaperChoices, default_config
 
 PAPER_HR = (256, 340)
-ALL_PARTS = (*TABLE_3, "stat_rc", "stat_rc_ut")
+ALL_PARTS = (*TABLE_3, "student_staged", "stat_rc", "stat_rc_ut")
 TWO_STREAMS = ("teacher", "student", "flow", "two_stream", "two_stream_stat_rc_ut")
 
 
