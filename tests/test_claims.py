@@ -86,7 +86,7 @@ def test_the_ledger_by_hand():
     assert "`statkit tables --table 3 --data ...`" in lines["SAT alone helps the student"]
     assert "--table 1" in lines["Rolling weights are better than fixed weights"]
     unseen = [replace(one, on_actor=None) for one in runs]
-    assert ledger({"x": unseen}).count("are not known of these clips") == 2
+    assert ledger({"x": unseen}).count("actor, action and scene are known") == 3
     assert any("+0.50" in line for words, line in lines.items() if "to the actor" in words)
 
 
