@@ -88,7 +88,7 @@ def plan(
         name: "1" to "4" as in the paper, "strides" or "labels".
         config: for all runs; the table replaces the values that it varies, and the split. If
             ``labelled`` is given, it is the only number of labels. With fewer labels, students
-            get more epochs, so that the number of steps stays the same.
+            get more epochs, so that they see as many clips (in batches that may be smaller).
         rows: names of any rows; when empty, all rows of the table.
 
     Raises:
