@@ -41,6 +41,7 @@ def test_the_row_of_the_sliders_is_trained_kept_and_put_into_the_table(dataset):
     assert row.experiment.rows["yours"].weights == (0.25, 0.75, 0)
     assert len(row.experiment.history("yours")) == 2 and row.experiment.trained("yours")
     assert not row.button.disabled
+    assert len(row.curves.get_state()["children"]) == 2  # what a page asks for when it is loaded
     row.controls["share"].value = 0.5
     assert not row.prepare(0.5).trained("yours")
 
@@ -72,6 +73,14 @@ def test_it_stops_after_the_epoch_and_goes_on_from_there(dataset, monkeypatch):
     monkeypatch.setattr(live, "display", lambda what, **_: shown.append(what))
     row.show(train=True)  # a page without a kernel has the last state
     assert "Yours: prec@1" in shown[-2]["text/html"] and "after epoch 2" in shown[-1].alt
+
+
+def test_a_double_click_trains_once(dataset):
+    row, asked = own_row(dataset), []
+    row.run = lambda: asked.append("run")
+    row.button.click()
+    row.button.click()
+    assert row.button.disabled and asked == ["run"]
 
 
 def test_a_failure_is_told_beside_the_button(dataset):

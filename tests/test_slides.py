@@ -9,6 +9,7 @@ from statkit.gallery.slides import slide_type, write_slides
 @pytest.fixture
 def lesson(tmp_path):
     picture = nbformat.v4.new_output("display_data", {"image/png": "aGVsbG8="})
+    picture.metadata["image/png"] = {"alt": "A <b> picture"}
     new_code, new_text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
     cells = [
         new_text("# A lesson"),
@@ -30,6 +31,7 @@ def test_each_cell_goes_to_its_place(lesson):
 def test_slides_show_sections_and_pictures_and_no_code(lesson, tmp_path):
     page = write_slides(lesson, tmp_path / "slides").read_text()
     assert "A section" in page and "data:image/png;base64,aGVsbG8=" in page
+    assert 'alt="A &lt;b&gt; picture"' in page and "max-height: 600px" in page
     assert "hidden" not in page.split("<body")[1].split("A lesson")[1].split("</section>")[0]
     assert "draw" not in page.split('class="slides"')[1].split("<script")[0]
     assert ">Exercises" not in page

@@ -97,20 +97,23 @@ def _prepare(cell: NotebookNode) -> None:
         tags.append("folded")
     outputs = []
     for output in cell.get("outputs", []):
-        picture = output.get("data", {}).get("image/png")
         recorded = output.get("metadata", {}).get("statkit")
         if output.output_type == "stream":
             output.text = OF_A_RUN.sub("", output.text.replace("\r", "\n"))
-        if picture:  # nbconvert drops its description
-            about = output.metadata.get("image/png", {})
-            source = f"data:image/png;base64,{picture.strip()}"
-            output.data = {"text/html": _image(source, **about)}
+        describe(output)
         if recorded:
             outputs.pop()  # the words of controls that do not move
             output.data = {"text/html": _with_controls(recorded, output.data["text/html"])}
         outputs.append(output)
     if "outputs" in cell:
         cell.outputs = [output for output in outputs if output.get("text") != ""]
+
+
+def describe(output: NotebookNode) -> None:
+    """Write the picture of an output as HTML: nbconvert drops its description."""
+    if picture := output.get("data", {}).get("image/png"):
+        source = f"data:image/png;base64,{picture.strip()}"
+        output.data = {"text/html": _image(source, **output.metadata.get("image/png", {}))}
 
 
 def _image(source: str, alt: str = "", **size) -> str:
@@ -169,7 +172,7 @@ def _write_looks(book: Path) -> None:
 
     light, dark = (
         HtmlFormatter(style=style, nobackground=True).get_style_defs(".highlight")
-        for style in ("friendly", "github-dark")
+        for style in ("xcode", "github-dark")
     )
     style = (HERE / "book.css").read_text("utf-8")
     style += f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"

@@ -12,10 +12,14 @@ from nbformat import NotebookNode
 
 from statkit.runtime.cache import REPOSITORY
 
+from .book import describe
 from .runner import without_widgets
 from .save import save_text
 
 LEFT_OUT = ("## Exercises", "## Quiz", "**Exercise")
+# reveal.js cuts off what is larger than its stage of 960x700.
+FIT = """<style>.reveal .slides section section { max-height: 700px; overflow-y: auto; }
+.reveal .slides img { max-height: 600px; width: auto; object-fit: contain; }</style>"""
 
 
 def slide_type(cell: NotebookNode) -> str:
@@ -39,8 +43,11 @@ def write_slides(notebook: Path, folder: Path) -> Path:
     book = without_widgets(nbformat.read(notebook, as_version=4))
     for cell in book.cells:
         cell.metadata["slideshow"] = {"slide_type": slide_type(cell)}
+        for output in cell.get("outputs", []):
+            describe(output)
     exporter = SlidesExporter(exclude_input=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(book)
+    body = body.replace("</head>", f"{FIT}</head>", 1)
     return save_text(folder / f"{notebook.stem}.slides.html", body)
 
 

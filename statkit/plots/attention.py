@@ -38,10 +38,14 @@ def draw_attention(
         about = {"highest": highest, "colour": style.colour_of(key), "action": look.inside}
         style.draw_weights(page, look.weights, label, when, **about)
         arrays |= {f"{key}_map": maps, f"{key}_weights": look.weights}
+    said = [
+        f"{titles[key]} says {look.answer} ({100 * look.probability:.0f} %), most weight on "
+        f"interval {look.weights.argmax() + 1} of {segments}"
+        for key, look in looks.items()
+    ]
     alt = (
-        f"For each of {', '.join(titles[key] for key in looks)}: {segments} frames of one clip, "
-        f"the attention of residual block {block} over them, and the weight of each interval as a "
-        "bar."
+        f"{'; '.join(said)}. For each: {segments} frames of the clip, the attention of residual "
+        f"block {block} over them (share of the map {overlay:.0%}), and the weights as bars."
     )
     return style.attach(page.figure, alt, **arrays)
 

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -145,7 +146,8 @@ def draw_information(
     at = f"{sizes[marked][0]}×{sizes[marked][1]}"
     figure.text(0.67, 0.88, f"Left at {at}", fontsize=11, color=INK, va="top")
     for place, (text, colour) in zip((0.36, 0.73, 0.58), words, strict=True):
-        figure.text(0.67, place, text, fontsize=11, color=colour)
+        darker = [0.8 * part for part in to_rgb(colour)]  # as text it needs more contrast
+        figure.text(0.67, place, text, fontsize=11, color=darker)
     figure.text(0.67, 0.2, f"median and quartiles of {len(kept)} clips", fontsize=8, color=MUTED)
     said = ", ".join(text.replace("\n", " ") for text, _ in words)
     alt = f"Shares kept against resolution, from {rows[0]} to {rows[-1]} rows. At {at}: {said}."

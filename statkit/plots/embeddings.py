@@ -87,7 +87,8 @@ def draw_doubts(
         bottom = (height - (row + 1) * (side + 0.45) + 0.3) / height
         axes = figure.add_axes((left, bottom, 0.93 / columns, (side - 0.12) / height))
         draw_map(axes, points, labels, title, words)
-    alt = "t-SNE pictures: " + "; ".join(f"{title}: {words}" for title, _, words in panels) + "."
+    said = (f"{title}: {words}".rstrip(": ") for title, _, words in panels)
+    alt = f"t-SNE pictures: {'; '.join(said)}."
     arrays = {f"map_{place}": points for place, (_, points, _) in enumerate(panels)}
     return attach(figure, alt, labels=labels, **arrays)
 

@@ -20,7 +20,7 @@ LONGEST = 15  # letters of a line that fit there
 LEAST = 0.005  # shares below it have no number: it would say 0 %, and texts take most of the time
 GAP = 0.04  # between the images of a strip, as a share of their width
 MAPS = "inferno"  # attention: dark is little, bright is much
-INK, MUTED = "#222222", "#777777"
+INK, MUTED = "#222222", "#707070"
 GROUND = "#e4e4e4"  # under what belongs to the true action
 GREY = "\n(grey: action)"  # in the label of a row with such a ground
 # Okabe and Ito's palette.

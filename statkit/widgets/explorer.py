@@ -97,10 +97,13 @@ class Explorer:
         self._changed(None)
 
     def close(self, successor: Self | None = None) -> None:
-        """Close the picture and the controls, but for those that the successor shows too."""
+        """Close the picture and the controls, but for those that the successor or another explorer
+        shows, too."""
         for widget in (self.box, *self.box.children):
             widget.close()
-        kept = successor.controls.values() if successor else ()
+        others = [one for _, shown in self._shown.values() for one in shown if one is not self]
+        others += [successor] if successor else []
+        kept = {widget for one in others for widget in one.controls.values()}
         for widget in self.controls.values():
             widget.unobserve(self._changed, "value")
             if widget not in kept:

@@ -116,7 +116,7 @@ class TrainingPanel:
 
     def close(self) -> None:
         """Take the button away; viewers without a kernel get the last curves."""
-        self.button.close()
+        self.button.layout.display = "none"  # a closed child would break the page's next loading
         if self._still:
             self._still.update(self.picture.show(self.figure()))
 
@@ -151,7 +151,7 @@ class OwnRow:
         self.button = ipywidgets.Button(description="Train with these values", icon="play")
         self.button.layout.width = "16em"
         self.button.add_class("statkit-train")
-        self.button.on_click(lambda _button: Thread(target=self.run, daemon=True).start())
+        self.button.on_click(self._pressed)
         self.words, self.curves = ipywidgets.HTML(), ipywidgets.VBox()
         line = ipywidgets.HBox([self.button, self.words])
         self.box = ipywidgets.VBox([*self.controls.values(), line, self.curves])
@@ -166,6 +166,11 @@ class OwnRow:
                 display(with_words(self.words, unescape(self.words.value)), raw=True)
                 display(Image(picture.png, format="png", alt=picture.alt))
         return self
+
+    def _pressed(self, button: ipywidgets.Button) -> None:
+        if not button.disabled:  # a double click arrives as two
+            button.disabled = True
+            Thread(target=self.run, daemon=True).start()
 
     def run(self) -> None:
         """Train the rows, or find them trained."""

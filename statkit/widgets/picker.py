@@ -94,7 +94,7 @@ class PickerBox(ipywidgets.VBox):
             clip = read()
         except Exception as error:  # the kernel lives on and the reader is told
             told = escape(str(error) or type(error).__name__)
-            self.words.value = f'<p class="{ERROR_CLASS}">{told}</p>'
+            self.words.value = f'<p role="alert" class="{ERROR_CLASS}">{told}</p>'
             if os.environ.get(HEADLESS):
                 raise
             return

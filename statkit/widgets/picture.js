@@ -3,6 +3,8 @@
 const STYLE = `
 .statkit-picture img { max-width: 100%; height: auto; object-fit: contain; object-position: left;
   max-height: max(24rem, calc(100vh - 17rem)); }
+.statkit-spoken { position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%); }
 [class$="widget-error"] { color: var(--jp-error-color1, #b00); white-space: pre-wrap; }
 .jp-OutputArea-child:has(.statkit-picture img[src]) + .jp-OutputArea-child:has(.jp-RenderedImage) {
   display: none; }`;
@@ -19,7 +21,12 @@ function render({ model, el }) {
   style.textContent = STYLE;
   picture.decoding = "sync"; // the old picture stays until the new one can be painted
   el.classList.add("statkit-picture");
-  el.append(style, words, picture);
+  const spoken = document.createElement("p"); // for screen readers, once the controls rest
+  let speaking = 0;
+  spoken.className = "statkit-spoken";
+  spoken.setAttribute("aria-live", "polite");
+  words.setAttribute("role", "alert");
+  el.append(style, words, picture, spoken);
 
   function show() {
     const png = model.get("png"), before = picture.src;
@@ -34,6 +41,8 @@ function render({ model, el }) {
     picture.alt = model.get("alt");
     words.innerHTML = model.get("words");
     picture.style.display = words.innerHTML ? "none" : "block";
+    clearTimeout(speaking);
+    speaking = setTimeout(() => { spoken.textContent = picture.alt; }, 500);
   }
 
   model.on("change:png", show);

@@ -11,13 +11,15 @@ function render({ model, el }) {
   const picture = document.createElement("img"), style = document.createElement("style");
   style.textContent = STYLE;
   canvas.tabIndex = 0;
-  canvas.setAttribute("role", "img");
+  canvas.setAttribute("role", "application"); // with "img" a screen reader keeps the arrow keys
+  canvas.setAttribute("data-lm-suppress-shortcuts", ""); // and so would JupyterLab
   canvas.setAttribute("aria-label", "Points of clips; arrow keys step through them");
   canvas.className = "statkit-scatter";
   words.setAttribute("aria-live", "polite");
   words.style.cssText = "min-height:1.5em;margin:4px 0";
   picture.className = "statkit-scatter-clip";
-  picture.style.cssText = "display:block;height:170px;max-width:100%;image-rendering:pixelated";
+  picture.style.cssText = "display:block;height:170px;max-width:100%;" +
+    "object-fit:contain;object-position:left;image-rendering:pixelated";
   el.append(style, canvas, words, picture);
   const brush = canvas.getContext("2d");
   let places = [];
@@ -53,7 +55,9 @@ function render({ model, el }) {
       for (let i = 0; i < labels.length; i++) {
         brush.fillStyle = colours[labels[i]];
         brush.beginPath();
-        brush.arc(x(panel, i), y(panel, i), 2.6, 0, 7);
+        const px = x(panel, i), py = y(panel, i);
+        if (colours.indexOf(colours[labels[i]]) === labels[i]) brush.arc(px, py, 2.6, 0, 7);
+        else brush.rect(px - 2.3, py - 2.3, 4.6, 4.6); // another class of the same colour
         brush.fill();
       }
       if (chosen < 0) return;
@@ -84,7 +88,8 @@ function render({ model, el }) {
     if (!step) return;
     event.preventDefault(); event.stopPropagation();
     const count = model.get("labels").length;
-    choose((model.get("chosen") + step + count) % count);
+    const now = model.get("chosen"), from = now < 0 && step < 0 ? 0 : now;
+    choose((from + step + count) % count);
   });
 
   function tell() {

@@ -94,6 +94,7 @@ function render({ model, el }) {
       words.textContent = REASONS[error.name] ?? error.message;
     }
     button.disabled = false;
+    button.focus(); // a disabled button has lost it
   });
   el.append(input, button, words, keep, preview);
   return () => URL.revokeObjectURL(keep.href);
