@@ -39,9 +39,13 @@ def open_dataset(
         if not str(source).strip():
             raise DatasetError("no data set is named: name demo, demo-small, or a folder of clips")
         source = pasted_path(source)
+        if lists and is_prepared(source):
+            raise DatasetError(f"{source} has its splits already; prepare it anew with these lists")
         if is_prepared(source):
             return open_prepared(source, progress=progress)
         return index_folder(source, lists=lists, progress=progress)
+    if lists:
+        raise DatasetError(f"{source}: generated clips have a split of their own, and no lists")
     folder, card = generated_set(str(source))
     read_cached(folder, _check_demo)
     opened = open_on_demand(folder, card)

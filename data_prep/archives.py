@@ -76,16 +76,19 @@ def unpack(archive: Path, folder: Path, *, progress: bool = True) -> list[tuple[
                 raise DatasetError(f"{archive}: there is no file in it")
             wanted = [member for member in members if member.refused is None]
             todo = [m for m in wanted if not _is_there(folder / m.name, m)]
+            # A file has its final name when it is complete, so another archive made this one.
+            taken = {m.name for m in todo if (folder / m.name).is_file()}
+            todo = [m for m in todo if m.name not in taken]
             _check_room(archive, folder, todo)
             if at_once and not any(m.refused in (OUTSIDE, LINK) for m in members):
                 _unpack_at_once(archive, folder, todo)
                 todo = [m for m in todo if not _is_there(folder / m.name, m)]
-            failed = {}
+            failed = dict.fromkeys(taken, "another archive has a file of that name")
             for member in progress_bar(todo, label=archive.name, total=len(todo), show=progress):
                 failed[member.name] = _unpack_one(member, folder)
     except DatasetError:
         raise
-    except (OSError, *BROKEN) as error:
+    except (OSError, NotImplementedError, *BROKEN) as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, PermissionError):
             raise
         raise DatasetError(f"{archive}: not a readable archive ({error})") from error
@@ -204,7 +207,7 @@ def _opened(archive: Path) -> Iterator[tuple[Iterator[Member], bool]]:
             yield iter(members), not stored
     elif zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
-            infos = [info for info in packed.infolist() if not info.filename.endswith("/")]
+            infos = [info for info in packed.infolist() if info.filename[-1:] not in ("/", "\\")]
             yield (_zip_member(packed, info) for info in infos), False
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as packed:

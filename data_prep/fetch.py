@@ -46,6 +46,7 @@ def fetch(
         target = folder / download.file
         if not target.is_file():
             _download(url, target, progress)
+            known.pop(download.file, None)  # the file of that record is no longer here
         found = _sha256(target)
         expected = download.sha256 or known.get(download.file, found)
         if found != expected:

@@ -14,12 +14,11 @@ from statkit.runtime.progress import progress_bar
 from statkit.video import READING
 
 from .discover import Discovery, Found, as_split, discover
-from .readers import read_all
+from .readers import PASSING, read_all
 from .report import DAMAGED, LEFT_OUT, OK, Told, in_full, outcome, plain, three_lines
 from .store import final_rows
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-PASSING = ("reading hangs", "reading it ")  # a crash or low memory may not happen again
 # Published results and their networks are stored under earlier fingerprints of their data sets:
 # fingerprint of content -> earlier fingerprint of names and sizes.
 EARLIER = {"5940fed9ab1d23b1": "83416b670f22702a"}  # the eight classes of ucf101_8.csv

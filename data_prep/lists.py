@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,7 +74,13 @@ def match(labels: dict[str, str], lists: SplitLists) -> Match:
     """
     names = list(labels)
     stems = {name: stem_of(name) for name in names}
-    listed = {name: stem for name, stem in stems.items() if stem in lists.classes}
+    often = Counter(stems.values())  # then the folder says which of them is meant
+    listed = {
+        name: stem
+        for name, stem in stems.items()
+        if stem in lists.classes
+        and (often[stem] == 1 or labels[name].casefold() == lists.classes[stem].casefold())
+    }
     taken = set(listed.values())
     loose_lists = _by_loose_name(stem for stem in lists.classes if stem not in taken)
     loose_names = _by_loose_name(name for name in names if name not in listed)
@@ -100,7 +107,7 @@ def read_lists(folder: Path) -> SplitLists | None:
     Line ends may be CRLF. HMDB51's lines end in a space; its code 0 means neither part.
 
     Raises:
-        DatasetError: a line has neither form, or a clip is in both parts of a split.
+        DatasetError: a line has neither form, or a clip is in two classes or in both parts.
     """
     files = _files(folder)
     for style, pattern, parse in (
@@ -119,9 +126,13 @@ def read_lists(folder: Path) -> SplitLists | None:
                         raise DatasetError(
                             f"{file}, line {number}: not a line of {style}'s lists: {line!r}"
                         ) from None
+                    if classes.setdefault(stem, label) != label:
+                        raise DatasetError(
+                            f"{file}, line {number}: {stem} is listed in two classes, {label} and "
+                            f"{classes[stem]}; clips of such lists need names of their own"
+                        )
                     if role and roles.setdefault(stem, role) != role:
                         raise DatasetError(f"{file}: {stem} is in both parts of split {found[2]}")
-                    classes[stem] = label
         if splits:
             return SplitLists(style, splits, classes)
     return None
@@ -154,5 +165,5 @@ def _by_loose_name(names) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in names:
         text = unicodedata.normalize("NFKC", stem_of(name)).casefold()
-        found.setdefault(re.sub(r"[^a-z0-9]+", "", text), []).append(name)
+        found.setdefault(re.sub(r"[\W_]+", "", text), []).append(name)
     return found

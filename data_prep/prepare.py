@@ -29,7 +29,7 @@ from .prepared import (
     trust,
     write_prepared,
 )
-from .readers import LIMIT, read_all
+from .readers import LIMIT, PASSING, read_all
 from .report import (
     DAMAGED,
     LEFT_OUT,
@@ -136,6 +136,8 @@ class _Preparation:
         plan = fingerprint(self._plan())
         if is_prepared(self.out):
             return self._as_it_was(plan)
+        if (self.out / "prepared").exists():
+            raise DatasetError(f"{self.out / 'prepared'} is no whole prepared set; delete it first")
         against_lists = compared(self.official, self.lists, self.match)
         if against_lists:
             print(on_screen(against_lists), end="", flush=True)
@@ -187,7 +189,12 @@ class _Preparation:
 
     def _read_clips(self, draft: Draft) -> None:
         states = {row: file_state(self.root / clip.name) for row, clip in self._readable()}
-        stale = [row for row, entry in draft.done.items() if entry["state"] != states.get(row)]
+        stale = [
+            row
+            for row, entry in draft.done.items()
+            if entry["state"] != states.get(row)
+            or str(entry["result"].get("note")).startswith(PASSING)
+        ]
         for row in stale:
             del draft.done[row]
         for row, clip in enumerate(self.clips):

@@ -118,7 +118,9 @@ def write_prepared(
     columns = ["clip", "label", "group", *(f"split{n}" for n in card["splits"])]
     columns += ["status", "note", "row", *FOUND]
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    odd = any("\r" in str(value) for line in lines for value in line.values())
+    how = {"lineterminator": "\n", "quoting": csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL}
+    table = csv.DictWriter(text, columns, restval="", **how)
     table.writeheader()
     table.writerows(lines)
     manifest = text.getvalue().encode(errors="surrogateescape")

@@ -29,6 +29,7 @@ from statkit.video import VideoError
 
 from .worker import exactly, receive, send
 
+PASSING = ("reading hangs", "reading it ")  # reasons that may not come again
 LIMIT = 8.0  # seconds without a decoded frame; a file gets two tries
 SCRIPT = Path(__file__).with_name("worker.py")
 TEXTS = {"note": str, "remark": str}

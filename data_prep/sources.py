@@ -27,13 +27,14 @@ class Refused(NamedTuple):
 def unpack_all(archives: list[Path], folder: Path, *, progress: bool) -> list[Refused]:
     """Unpack archives, and archives inside them, into one folder; continues a stopped run.
 
-    If an archive differs from the one unpacked earlier, the folder is emptied first.
+    If an archive differs from the one unpacked earlier, or is gone, the folder is emptied first.
 
     Raises:
         DatasetError: an archive cannot be read at all, or does not fit on the disk.
     """
     done = _Done(folder / UNPACKED)
-    if any(done.is_other(archive) for archive in archives):
+    gone = {key for key in done.state if key[0] != "/"} - {archive.name for archive in archives}
+    if gone or any(done.is_other(archive) for archive in archives):
         shutil.rmtree(folder)
         done = _Done(folder / UNPACKED)
     for archive in archives:
@@ -43,7 +44,7 @@ def unpack_all(archives: list[Path], folder: Path, *, progress: bool) -> list[Re
         inside = _archives_inside(folder)
         about = {"label": "archives inside", "total": len(inside), "show": progress}
         for archive in progress_bar(inside, **about):
-            key = archive.relative_to(folder).as_posix()
+            key = f"/{archive.relative_to(folder).as_posix()}"  # it may have its archive's name
             if not done.has(key):
                 try:
                     refused = unpack(archive, archive.parent, progress=False)
@@ -52,7 +53,7 @@ def unpack_all(archives: list[Path], folder: Path, *, progress: bool) -> list[Re
                 done.add(key, archive, refused)
             archive.unlink()
     return [
-        Refused(f"{key}:{name}", reason)
+        Refused(f"{key.removeprefix('/')}:{name}", reason)
         for key, (*_, refused) in sorted(done.state.items())
         for name, reason in refused
     ]

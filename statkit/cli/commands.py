@@ -71,7 +71,7 @@ def prepare(options) -> None:
 
     if options.verify:
         print("\n".join(verify_prepared(options.verify, sources=True)))
-    elif options.kind in (None, "demo") and not options.out:
+    elif options.kind in (None, "demo") and not (options.out or options.source or options.fetch):
         _keep_frames(options)
     else:
         _prepare_set(options)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -281,7 +280,9 @@ def _fit(settings: FrameSettings, dataset: VideoDataset) -> FrameSettings:
 
 def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
     count, length = len(dataset), settings.frames_per_clip
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    work = folder.with_name(f".{folder.name}-unfinished")
+    shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
+    work.mkdir()
     try:
         hr, lr = (
             cache.new_array(work / f"{kind}.npy", np.uint8, (count, length, *size, 3))

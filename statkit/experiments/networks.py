@@ -148,7 +148,8 @@ class RowNetworks:
 
     def trained(self, row: str) -> bool:
         """Whether the cache or the kit holds the row's trained network."""
-        return self._weights(row).is_file() or self.shipped(row) is not None
+        parts = self.rows[row].fused_rows or (row,)
+        return all(self._weights(one).is_file() or self.shipped(one) is not None for one in parts)
 
     def teacher(self, row: str = "stat") -> Teacher:
         """The fixed teacher as a source of targets for a row, cached or live
