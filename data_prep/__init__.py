@@ -39,9 +39,9 @@ def open_dataset(
         if not str(source).strip():
             raise DatasetError("no data set is named: name demo, demo-small, or a folder of clips")
         source = pasted_path(source)
-        if lists and is_prepared(source):
-            raise DatasetError(f"{source} has its splits already; prepare it anew with these lists")
         if is_prepared(source):
+            if lists:
+                raise DatasetError(f"{source} has its splits; prepare it anew with these lists")
             return open_prepared(source, progress=progress)
         return index_folder(source, lists=lists, progress=progress)
     if lists:

@@ -1,6 +1,7 @@
 """Predictions, and a row of the reader's own: trained by a button, stopped, kept, and shown."""
 
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -76,11 +77,21 @@ def test_it_stops_after_the_epoch_and_goes_on_from_there(dataset, monkeypatch):
 
 
 def test_a_double_click_trains_once(dataset):
-    row, asked = own_row(dataset), []
-    row.run = lambda: asked.append("run")
+    row, begun, go_on = own_row(dataset), [], Event()
+
+    def prepare():
+        begun.append(1)
+        go_on.wait(60)
+        raise ValueError("enough")
+
+    row.prepare = prepare
+    told = Event()
+    row.words.observe(lambda change: told.set(), "value")
     row.button.click()
     row.button.click()
-    assert row.button.disabled and asked == ["run"]
+    assert row.button.disabled
+    go_on.set()
+    assert told.wait(60) and len(begun) == 1
 
 
 def test_a_failure_is_told_beside_the_button(dataset):

@@ -82,6 +82,10 @@ def test_names_of_other_letters_than_latin_ones_differ():
 def test_a_set_that_has_its_splits_refuses_lists(tmp_path):
     with pytest.raises(DatasetError, match="split of their own"):
         open_dataset("demo-small", lists=tmp_path)
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "prepared" / "card.json").write_text("{}")
+    with pytest.raises(DatasetError, match="prepare it anew with these lists"):
+        open_dataset(tmp_path, lists=tmp_path)
 
 
 def test_a_name_with_a_carriage_return_stays_one_line(tmp_path):

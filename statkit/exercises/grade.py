@@ -163,12 +163,12 @@ def _decode(value):
     return {"list": list, "tuple": tuple}[kind](_decode(one) for one in items)
 
 
-def _serve(memory: int = MEMORY) -> None:
+def _serve() -> None:
     """Answer calls, one line of JSON each; what the answer prints goes nowhere."""
     with suppress(ImportError, ValueError):  # Windows; a lower limit that stands already
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     name, imports, cell = json.loads(sys.stdin.readline())

@@ -147,7 +147,10 @@ def _evidence(claim: Claim, runs: Runs) -> Estimate | str:
         return str(error)
     except ValueError:
         network = f" --backbone {claim.column}" if claim.column != "resnet34" else ""
-        return f"not run; `statkit tables --table {claim.table}{network} --data ...`"
+        needed = [row for row in (claim.baseline, claim.row) if row]
+        own = set(needed) <= set(TABLES[claim.table].rows)
+        rows = "" if own else f" --rows {' '.join(needed)}"
+        return f"not run; `statkit tables --table {claim.table}{network}{rows} --data ...`"
 
 
 def _difference(claim: Claim, found: Estimate) -> str:
