@@ -318,6 +318,7 @@ def move(lesson, control, videos=()):
         others = control.locator("button:not(.mod-active)").all_inner_texts()
         for words in (others[-1], chosen.inner_text()):
             lesson.press(control, control.get_by_text(words, exact=True), "Space")
+            control.get_by_role("button", name=words, exact=True, pressed=True).wait_for()
         return "choice"
     if control.locator("input[type=checkbox]").count():
         part, kind, keys = control.locator("input[type=checkbox]"), "toggle", ("Space", "Space")

@@ -15,6 +15,16 @@ function keepArrows(event) {
     event.target.toggleAttribute("data-lm-suppress-shortcuts", event.key.startsWith("Arrow"));
 }
 
+// Screen readers do not see from a colour which of several buttons is pressed.
+function sayPressed() {
+  for (const button of document.querySelectorAll(".widget-toggle-buttons button"))
+    button.setAttribute("aria-pressed", button.classList.contains("mod-active"));
+}
+
+function afterClick() {
+  setTimeout(sayPressed, 50); // the widget itself colours its buttons first
+}
+
 function render({ model, el }) {
   const style = document.createElement("style");
   const picture = document.createElement("img"), words = document.createElement("div");
@@ -42,7 +52,7 @@ function render({ model, el }) {
     words.innerHTML = model.get("words");
     picture.style.display = words.innerHTML ? "none" : "block";
     clearTimeout(speaking);
-    speaking = setTimeout(() => { spoken.textContent = picture.alt; }, 500);
+    speaking = setTimeout(() => { spoken.textContent = picture.alt; sayPressed(); }, 500);
   }
 
   model.on("change:png", show);
@@ -51,8 +61,10 @@ function render({ model, el }) {
   tell();
   show();
   addEventListener("keydown", keepArrows, true);
+  addEventListener("click", afterClick, true);
   return () => {
     removeEventListener("keydown", keepArrows, true);
+    removeEventListener("click", afterClick, true);
     URL.revokeObjectURL(picture.src);
   };
 }

@@ -24,7 +24,6 @@ class Guess(ipywidgets.ToggleButtons):
             kept = self._file.read_text(encoding="utf-8")
         kept = kept if kept in options else None
         super().__init__(options=options, value=kept, style={"button_width": "auto"})
-        self.add_class("statkit-predict")
         self.observe(self._keep, "value")
 
     def measured(self, answer: str, words: str = "") -> ipywidgets.HTML:
