@@ -9,40 +9,31 @@ from matplotlib.figure import Figure
 from statkit.evaluation import Prediction
 
 from . import style
-from .style import MAPS
 
 
 @style.drawing
 def draw_attention(
     looks: dict[str, Prediction], titles: dict[str, str], *, block: int = 4, overlay: float = 0.6
 ) -> Figure:
-    """Three rows a network: its frames, a block's map over them, its temporal attention as bars.
-
-    Args:
-        looks: what each network says of the same clip, usually teacher, student and stat.
-        block: 1 to 4, which block's map.
-    """
+    """Three rows a network: its frames, the map of one block, 1 to 4, over them, its temporal
+    attention as bars. All ``looks`` are at the same clip."""
     segments, height, width = next(iter(looks.values())).frames.shape[:3]
     row = style.strip_height(segments, width / height)
     page, boxes = style.new_page([row, row, 0.5] * len(looks), top=0.35, space=0.1, bottom=0.25)
     highest = max(1.5 / segments, *(look.weights.max() for look in looks.values()))
-    arrays = {}
+    arrays, said = {}, []
     for key, look in looks.items():
         (frames, where, when), boxes = boxes[:3], boxes[3:]
-        maps = look.maps[block - 1]
-        says = f"{titles[key]}\nsays {look.answer}\n({100 * look.probability:.0f} %)"
-        style.draw_strip(page, look.frames, says, frames)
+        maps, sure = look.maps[block - 1], f"({100 * look.probability:.0f} %)"
+        style.draw_strip(page, look.frames, f"{titles[key]}\nsays {look.answer}\n{sure}", frames)
         laid = over_frames(look.frames, maps, overlay)
         style.draw_strip(page, laid, f"where\n(block {block})", where)
         label = "when" + style.GREY * (look.inside is not None)
         about = {"highest": highest, "colour": style.colour_of(key), "action": look.inside}
         style.draw_weights(page, look.weights, label, when, **about)
         arrays |= {f"{key}_map": maps, f"{key}_weights": look.weights}
-    said = [
-        f"{titles[key]} says {look.answer} ({100 * look.probability:.0f} %), most weight on "
-        f"interval {look.weights.argmax() + 1} of {segments}"
-        for key, look in looks.items()
-    ]
+        most = f"most weight on interval {look.weights.argmax() + 1} of {segments}"
+        said.append(f"{titles[key]} says {look.answer} {sure}, {most}")
     alt = (
         f"{'; '.join(said)}. For each: {segments} frames of the clip, the attention of residual "
         f"block {block} over them (share of the map {overlay:.0%}), and the weights as bars."
@@ -59,4 +50,4 @@ def over_frames(frames: np.ndarray, maps: np.ndarray, overlay: float) -> np.ndar
     low, high = large.min((1, 2), keepdims=True), large.max((1, 2), keepdims=True)
     shade = np.rint(255 * (large - low) / np.maximum(high - low, 1e-12)).astype(np.uint8)
     grey = (1 - overlay) * frames.mean(-1, keepdims=True)
-    return grey + (overlay * colormaps[MAPS](np.arange(256))[:, :3].astype(np.float32))[shade]
+    return grey + (overlay * colormaps[style.MAPS](np.arange(256))[:, :3].astype(np.float32))[shade]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from .style import INK, attach, colour_of, drawing, new_figure
+from .style import attach, colour_of, drawing, new_figure
 
 PARTS = {"ce": "cross-entropy", "sat": "SAT (Equation 2)", "tat": "TAT (Equation 3)"}
 DASHES = ("-", "--", "-.", ":")
@@ -18,12 +18,8 @@ def draw_curves(
     epochs: int,
 ) -> Figure:
     """One panel per part of Equation 4 that any row has, one line per row, before weighting, on the
-    training clips. The axes end where the data ends.
-
-    Args:
-        histories: row -> what ``on_epoch`` was told, one entry per epoch.
-        epochs: how many there will be.
-    """
+    training clips: row -> what ``on_epoch`` was told, one entry for each of the epochs so far. The
+    axes end where the data ends."""
     figure = new_figure(2.7)
     figure.subplots_adjust(left=0.06, right=0.8, top=0.88, bottom=0.2, wspace=0.25)
     # A student without a teacher has the cross-entropy alone, the unlabelled stage has none.
@@ -40,17 +36,15 @@ def draw_curves(
             look = {"color": colour_of(row), "ls": DASHES[number % len(DASHES)], "marker": "."}
             [line] = axes.plot(range(1, len(values) + 1), values, lw=1.8, **look)
             lines.setdefault(titles[row], line)
-        axes.set_title(PARTS[part], color=INK)
+        axes.set_title(PARTS[part])
         axes.set(xlim=(0.8, max(done, 2) + 0.2), xlabel=f"epoch (of {epochs})")
         axes.locator_params(axis="x", integer=True)
         axes.tick_params(labelsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(lines.values(), lines.keys(), loc="center right", fontsize=9)
+    figure.legend(lines.values(), lines.keys(), loc="center right")
     last = ", ".join(
         f"{titles[row]} {history[-1][parts[0]]:.2f} after epoch {len(history)}"
         for row, history in histories.items()
         if history
     )
-    return attach(
-        figure, f"Loss parts by epoch; {PARTS[parts[0]]}: {last or 'none yet'}.", **arrays
-    )
+    alt = f"Loss parts by epoch; {PARTS[parts[0]]}: {last or 'none yet'}."
+    return attach(figure, alt, **arrays)

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -43,7 +42,6 @@ def draw_downsampling(
 
     Args:
         clips: uint8 ``[T, H, W, 3]`` each.
-        titles: what to write above each clip.
         frame: number of the frame; a shorter clip shows its last.
         height: rows of the low-resolution sensor; its columns are 4/3 of that.
         blur, noise, seed: see :func:`statkit.lowres.to_low_res`.
@@ -82,12 +80,8 @@ def draw_kernels(
     frame: int = 0,
     height: int = 12,
 ) -> Figure:
-    """One frame shrunk with each of ``KERNELS``, and what differs from the area average.
-
-    Args:
-        clips, frame, height: as in :func:`draw_downsampling`.
-        titles: a name a clip. clip: which of them.
-    """
+    """One frame of one ``clip`` shrunk with each of ``KERNELS``, and what differs from the area
+    average; arguments as in :func:`draw_downsampling`."""
     size = (height, round(height * ASPECT))
     shown = clips[clip][min(frame, len(clips[clip]) - 1)][None]
     images = np.stack([shrink(centre_crop(shown, size), size, name)[0] for name in KERNELS])
@@ -102,7 +96,7 @@ def draw_kernels(
     style.draw_strip(page, coloured, "minus the\narea average", rows[1], off)
     scale = style.add_axes(page, rows[2])  # the colours of a difference, in grey levels
     scale.imshow(np.linspace(0, 1, 128)[None], cmap=SIGNED, extent=(-REACH, REACH, 0, 1))
-    scale.set(aspect="auto", xlim=(-5 * REACH, 5 * REACH), yticks=[])
+    scale.set(xlim=(-5 * REACH, 5 * REACH), yticks=[])
     scale.set_xticks([-REACH, 0, REACH], [f"−{REACH}", "0", f"+{REACH} grey levels"], fontsize=8)
     scale.spines[:].set_visible(False)
     said = ", ".join(f"{name} {value:.1f}" for name, value in zip(KERNELS, rms, strict=True))
@@ -131,9 +125,9 @@ def draw_information(
     figure = style.new_figure(3.6)
     axes = figure.add_axes((0.08, 0.21, 0.56, 0.74))
     axes.plot(rows, pixels, "s:", color=MUTED, ms=3)
-    parts = (("the picture", COLOURS["teacher"]), ("the movement", COLOURS["student"]))
     words = [(f"{pixels[marked]:.2g} % of the pixels\n(and of white noise)", "#555555")]
-    for part, (name, colour) in enumerate(parts):
+    for part, (name, row) in enumerate((("the picture", "teacher"), ("the movement", "student"))):
+        colour = COLOURS[row]
         axes.fill_between(rows, low[:, part], high[:, part], color=colour, alpha=0.2, lw=0)
         axes.plot(rows, middle[:, part], "os"[part] + "-", color=colour, ms=4)
         words.append((f"{middle[marked, part]:.0f} % of {name}", colour))
@@ -144,7 +138,7 @@ def draw_information(
     axes.set(ylim=(0, 103), ylabel="kept (per cent)")
     axes.grid(axis="y", lw=0.3)
     at = f"{sizes[marked][0]}×{sizes[marked][1]}"
-    figure.text(0.67, 0.88, f"Left at {at}", fontsize=11, color=INK, va="top")
+    figure.text(0.67, 0.88, f"Left at {at}", fontsize=11, va="top")
     for place, (text, colour) in zip((0.36, 0.73, 0.58), words, strict=True):
         darker = [0.8 * part for part in to_rgb(colour)]  # as text it needs more contrast
         figure.text(0.67, place, text, fontsize=11, color=darker)
@@ -202,10 +196,20 @@ def draw_crop_leak(
     )
     arrays = {"after": after, "before": before, "crop": crop}
     if heights is not None:
-        arrays["pixels"] = np.stack([heights * height, heights * height * size[0] / rows])
+        pixels = np.stack([heights * height, heights * height * size[0] / rows])
+        arrays["pixels"] = pixels
         style.label_row(page, "test clips", boxes[1])
-        _draw_heights(style.add_axes(page, boxes[1]), arrays["pixels"])
-        means = arrays["pixels"].mean(1)
+        axes, bins = style.add_axes(page, boxes[1]), np.linspace(0, np.ceil(pixels.max()), 49)
+        names = {"degraded": COLOURS["stat"], "cropped": COLOURS["student"]}
+        for values, (name, colour) in zip(pixels, names.items(), strict=True):
+            axes.hist(values, bins, histtype="stepfilled", color=colour, alpha=0.6)
+            axes.axvline(values.mean(), color=colour, lw=2)
+            at = {"transform": axes.get_xaxis_transform(), "va": "top"}
+            axes.text(values.mean(), 0.97, f" {name} first:\n {values.mean():.1f} pixels", **at)
+        axes.set(ylim=(0, 1.5 * axes.get_ylim()[1]), yticks=[])
+        axes.set_xlabel("height of the actor (LR pixels)")
+        axes.spines.left.set_visible(False)
+        means = pixels.mean(1)
         alt += f" The actor is {means[0]:.1f} LR pixels tall on average, or {means[1]:.1f}."
     return style.attach(page.figure, alt, **arrays)
 
@@ -222,18 +226,3 @@ def _crop_around(box, shape, size, share) -> tuple[int, int, int, int]:
         start = (place - (whole - part) / 2) / part * pixels - count / 2
         crop.append((min(max(0, round(start)), pixels - count), count))
     return crop[0][0], crop[1][0], crop[0][1], crop[1][1]
-
-
-def _draw_heights(axes: Axes, pixels: np.ndarray) -> None:
-    """How tall the actor is in LR pixels, degraded first and cropped first, ``[2, N]``."""
-    bins = np.linspace(0, np.ceil(pixels.max()), 49)
-    names = {"degraded first": COLOURS["stat"], "cropped first": COLOURS["student"]}
-    for values, (name, colour) in zip(pixels, names.items(), strict=True):
-        axes.hist(values, bins, histtype="stepfilled", color=colour, alpha=0.6)
-        axes.axvline(values.mean(), color=colour, lw=2)
-        text = f" {name}:\n {values.mean():.1f} pixels"
-        units = axes.get_xaxis_transform()
-        axes.text(values.mean(), 0.97, text, transform=units, va="top", fontsize=9)
-    axes.set(ylim=(0, 1.5 * axes.get_ylim()[1]), yticks=[])
-    axes.set_xlabel("height of the actor (LR pixels)")
-    axes.spines[["top", "left", "right"]].set_visible(False)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from statkit.analysis.embedding import Separation
 
-from .style import INK, MUTED, WIDTH, attach, drawing, new_figure
+from .style import MUTED, WIDTH, attach, drawing, new_figure
 
 # Okabe and Ito's palette without its yellow, too light on white; a marker tells repeats apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
@@ -34,14 +34,9 @@ def draw_embeddings(
     *,
     action: str = "all",
 ) -> Figure:
-    """A panel a network: its t-SNE picture, and under it how well the classes separate.
-
-    Args:
-        maps: network -> float ``[N, 2]``.
-        labels: int ``[N]``, positions in ``classes``.
-        measured: network -> separation in the original space and in the picture.
-        action: one class to show before all others, or "all".
-    """
+    """A panel a network: its t-SNE picture, float ``[N, 2]``, and under it how well the classes
+    (labels: int ``[N]``) separate, measured in the original space and in the picture; ``action`` is
+    one class to show before all others, or "all"."""
     only = None if action == "all" else list(classes).index(action)
     side = 0.98 * WIDTH / len(maps)
     # No legend where there are too many classes to tell them apart.
@@ -58,18 +53,23 @@ def draw_embeddings(
             f"\nsilhouette: {original.silhouette:+.2f} (in the picture {picture.silhouette:+.2f})"
         )
         draw_map(axes, points, labels, titles[key], words, only)
-    if rows:
-        _draw_legend(figure, classes, rows, height)
+    # Matplotlib's own legend takes a third of the time of the whole picture.
+    for label, name in enumerate(classes if rows else ()):
+        row, column = divmod(label, LEGEND_COLUMNS)
+        x, y = 0.03 + 0.97 * column / LEGEND_COLUMNS, (0.3 + 0.18 * (rows - 1 - row)) / height
+        colour, marker = class_style(label)
+        figure.add_artist(Line2D([x], [y], ls="", color=colour, marker=marker, ms=5))
+        figure.text(x + 0.01, y, name, va="center_baseline", fontsize=8)
     said = "; ".join(
         f"{titles[key]} {original.nearest:.0f} per cent" for key, (original, _) in measured.items()
     )
     alt = f"t-SNE pictures; nearest neighbours in the original space name: {said}."
-    numbers = {
-        f"{key}_{name}": np.array([getattr(part, name) for part in pair])
+    arrays = maps | {
+        f"{key}_{name}": [getattr(part, name) for part in pair]
         for key, pair in measured.items()
         for name in ("nearest", "silhouette")
     }
-    return attach(figure, alt, labels=labels, **maps, **numbers)
+    return attach(figure, alt, labels=labels, **arrays)
 
 
 @drawing
@@ -98,27 +98,15 @@ def draw_map(
 ) -> None:
     """Points ``[N, 2]`` in their classes' colours and markers, a title above and words below; all
     points grey but those of the class ``only`` where it is a number."""
-    axes.set_title(title, color=INK)
-    axes.set_xlabel(words, fontsize=8, color=INK)
+    axes.set_title(title)
+    axes.set_xlabel(words, fontsize=8)
     size = float(np.clip(6000 / len(points), 2, 14))
     front = np.full(len(points), True) if only is None else labels == only
     axes.scatter(*points[~front].T, s=size, color=PLAIN, lw=0)
     colours, markers = np.array([class_style(label) for label in labels]).T
     for marker in np.unique(markers[front]):
         here = front & (markers == marker)
-        about = {"c": colours[here], "marker": marker, "lw": 0, "alpha": 0.85}
-        axes.scatter(*points[here].T, s=size, **about)
+        axes.scatter(*points[here].T, size, colours[here], marker, lw=0, alpha=0.85)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(color=MUTED, linewidth=0.5)
-
-
-def _draw_legend(figure: Figure, classes: Sequence[str], rows: int, height: float) -> None:
-    """The classes' marks and names in columns; Matplotlib's own legend takes a third of the
-    time of the whole picture."""
-    for label, name in enumerate(classes):
-        row, column = divmod(label, LEGEND_COLUMNS)
-        x, y = 0.03 + 0.97 * column / LEGEND_COLUMNS, (0.3 + 0.18 * (rows - 1 - row)) / height
-        colour, marker = class_style(label)
-        figure.add_artist(Line2D([x], [y], ls="", color=colour, marker=marker, ms=5))
-        figure.text(x + 0.01, y, name, va="center_baseline", fontsize=8, color=INK)
+    axes.spines[:].set(visible=True, color=MUTED, linewidth=0.5)

@@ -35,13 +35,9 @@ MEASURES = {
 
 @style.drawing
 def draw_film(frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int]) -> Figure:
-    """A generated clip in HR and in 12x16 pixels, eight frames of it, and what its knobs changed:
-    which frames show the action, and how much of the frame is the actor.
-
-    Args:
-        frames: uint8 ``[T, H, W, 3]``. masks: bool ``[T, H, W]``, the actor.
-        interval: first frame of the action, and last frame + 1.
-    """
+    """A generated clip, uint8 ``[T, H, W, 3]``, in HR and in 12x16 pixels, eight frames of it, and
+    what its knobs changed: which frames show the action (the interval's first, and last + 1), and
+    how much of the frame is the actor (its mask, bool ``[T, H, W]``)."""
     shown = segment_indices(len(frames), 8)[:, 0]
     low, aspect = to_low_res(frames[shown], (12, 16)), frames.shape[2] / frames.shape[1]
     tall = style.strip_height(len(shown), aspect)
@@ -51,7 +47,7 @@ def draw_film(frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int]) 
     style.draw_strip(page, low, "12×16", second)
     share, acts = float(masks.mean()), (interval[1] - interval[0]) / len(frames)
     words = f"actor: {share:.1%} of the pixels; action: {acts:.0%} of the frames"
-    page.text(WIDTH / 2, 2 * tall + 0.95, words, ha="center", fontsize=9, color=INK)
+    page.text(WIDTH / 2, 2 * tall + 0.95, words, ha="center")
     style.add_mark(page.figure)
     about = {"frames": frames[shown], "low": low, "on_actor": share, "in_action": acts}
     return style.attach(page.figure, f"A generated clip, {words}.", **about)
@@ -59,16 +55,9 @@ def draw_film(frames: np.ndarray, masks: np.ndarray, interval: tuple[int, int]) 
 
 @style.drawing
 def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) -> Figure:
-    """One knob: prec@1, gains over the plain student, and what the teacher's attention says.
-
-    A line joins the measured means over the seeds; bars are 95 % intervals where there are several
-    seeds; a dot is one seed. The places on the axis have equal distances.
-
-    Args:
-        runs: of the knob experiment; values without runs have no mark.
-        knob: a name of :data:`statkit.experiments.knobs.VALUES`.
-        value: a value of the knob to mark.
-    """
+    """One knob: prec@1, gains over the plain student, and what the teacher's attention says, as
+    :func:`draw_means` draws them over the seeds, at places of equal distances. The knob is a name
+    of :data:`statkit.experiments.knobs.VALUES`; one value can be marked."""
     here, values = runs_of(runs, knob), VALUES[knob]
     conditions = [here.get(value, []) for value in values]
     tall = HEIGHT + 0.55  # the legends stand below the axes, where they hide no mark
@@ -95,11 +84,10 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     panels[1].axhline(0, color=MUTED, lw=0.8)
     default = f"default {DEFAULTS[knob]:g}"
     for axes, words in zip(panels, ("prec@1 (per cent)", "gain (points)", ""), strict=True):
-        axes.set_xticks(range(len(values)), [f"{one:g}" for one in values], fontsize=8)
+        axes.set_xticks(range(len(values)), [f"{one:g}" for one in values])
         axes.set_xlim(-0.5, len(values) - 0.5)
         axes.set_ylabel(words, fontsize=8, labelpad=1)
         axes.tick_params(labelsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
         if value in values:
             axes.axvspan(values.index(value) - 0.4, values.index(value) + 0.4, color=GROUND)
         if axes.get_legend_handles_labels()[0]:
@@ -111,9 +99,8 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     panels[2].set_title("the teacher's attention (test clips)", fontsize=8)
     gains = ["not measured" if g != g else f"{g:+.1f}" for g in arrays["stat_gain"]]
     said = "; ".join(f"{one:g}: {gain}" for one, gain in zip(values, gains, strict=True))
-    return style.attach(
-        figure, f"Gain of SAT+TAT in points by {knob} ({default}): {said}.", **arrays
-    )
+    alt = f"Gain of SAT+TAT in points by {knob} ({default}): {said}."
+    return style.attach(figure, alt, **arrays)
 
 
 AXES = {
@@ -128,14 +115,9 @@ AXES = {
 def draw_sets(
     conditions: Sequence[Summary], real: Sequence[Summary], *, across: str = "specific"
 ) -> Figure:
-    """The gain of SAT+TAT against one property, a mark per condition or set.
-
-    Args:
-        conditions: of the knob experiment, on generated clips. real: real sets; both with 95 %
-            intervals of the gain where there are several runs. Sets in which the property or the
-            gain is not known are left out.
-        across: a name of :data:`AXES`.
-    """
+    """The gain of SAT+TAT against one property, ``across``, a name of :data:`AXES`: a mark per
+    condition of the knob experiment (generated clips) and real set, with the 95 % interval where
+    there are several runs. Sets in which property or gain is not known are left out."""
     figure = style.new_figure(HEIGHT)
     axes = figure.add_axes((0.08, 0.6 / HEIGHT, 0.9, 2.8 / HEIGHT))
     arrays: dict[str, np.ndarray] = {}
@@ -150,13 +132,12 @@ def draw_sets(
         arrays |= {f"{name}_{across}": at, f"{name}_gain": gains}
         about = {"marker": marker, "color": colour, "label": f"{name} ({len(known)})"}
         axes.errorbar(at, gains, yerr=bars, ls="", capsize=2, ms=6, **about)
+        about = {"textcoords": "offset points", "fontsize": 7, "color": ink}
         for *place, one in zip(at, gains, known, strict=True):
-            about = {"textcoords": "offset points", "fontsize": 7, "color": ink}
             axes.annotate(one.name, place, (6, 5), **about)
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.margins(x=0.1)
     axes.set(xlabel=AXES[across], ylabel="gain of SAT+TAT (points)")
-    axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8)
     alt = f"Gain of SAT+TAT against {AXES[across]}; {len(conditions)} conditions of generated clips"
     return style.attach(figure, f"{alt} and {len(real)} real sets.", **arrays)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from statkit.analysis.gradients import GradientStats
 
-from .style import COLOURS, INK, MUTED, OTHER, attach, drawing, new_figure
+from .style import COLOURS, MUTED, OTHER, attach, drawing, new_figure
 
 TITLES = ("cross-entropy", "SAT, where", "TAT, when")
 PART_COLOURS = (OTHER, COLOURS["sat"], COLOURS["tat"])
@@ -15,12 +15,8 @@ PART_COLOURS = (OTHER, COLOURS["sat"], COLOURS["tat"])
 
 @drawing
 def draw_loss_parts(pull: GradientStats, *, weights: Sequence[float]) -> Figure:
-    """Two rows of bars a part: its value times its weight, and its share of the gradient.
-
-    Args:
-        pull: losses and gradients of one batch.
-        weights: W_CE, W_SAT, W_TAT of Equation 4.
-    """
+    """Two rows of bars a part: its value times its weight, and its share of the gradient; weights
+    are W_CE, W_SAT, W_TAT of Equation 4."""
     weights = np.asarray(weights, float)
     terms, shares = weights * pull.values, pull.shares(weights)
     figure = new_figure(2.2)
@@ -37,13 +33,13 @@ def draw_loss_parts(pull: GradientStats, *, weights: Sequence[float]) -> Figure:
         axes = figure.add_axes((x, 0.14, 0.41, 0.56))
         axes.barh(range(3), lengths, height=0.6, color=PART_COLOURS)
         for place, (length, word) in enumerate(zip(lengths, words, strict=True)):
-            axes.text(max(length, 0), place, f" {word}", va="center", fontsize=9, color=INK)
+            axes.text(max(length, 0), place, f" {word}", va="center")
         axes.axvline(0, color=MUTED, lw=0.8)
         axes.set(xlim=xlim, ylim=(2.5, -0.5))
         axes.set_axis_off()
-        axes.set_title(title, color=INK)
+        axes.set_title(title)
     for place, title in enumerate(TITLES):
-        figure.axes[0].text(0, place, f"{title}  ", ha="right", va="center", fontsize=9, color=INK)
+        figure.axes[0].text(0, place, f"{title}  ", ha="right", va="center")
     said = "; ".join(
         f"{title}: {term}, {share} of the gradient"
         for title, term, share in zip(TITLES, sums, percent, strict=True)

@@ -26,13 +26,9 @@ MOST_CLASSES = 14
 def draw_consecutive(
     frames: np.ndarray, *, singles: int = 8, segments: int = 4, consecutive: int = 4
 ) -> Figure:
-    """The frames of one clip that a 2-D network and a 3-D network see, and what moves in each run.
-
-    Args:
-        frames: uint8 ``[T, h, w, 3]``.
-        singles: K of the 2-D network, which sees one frame from each interval.
-        segments, consecutive: K of the 3-D network, and the consecutive frames from each interval.
-    """
+    """The frames of one clip, uint8 ``[T, h, w, 3]``, that a 2-D network sees (``singles``, one
+    from each of K intervals) and a 3-D network (``consecutive`` frames from each of K segments),
+    and what moves in each run."""
     aspect = frames.shape[2] / frames.shape[1]
     single = segment_indices(len(frames), singles)[:, 0]
     runs = segment_indices(len(frames), segments, consecutive)
@@ -58,12 +54,9 @@ def draw_consecutive(
 def draw_time_maps(
     frames: np.ndarray, maps: Sequence[np.ndarray], *, overlay: float = 0.6
 ) -> Figure:
-    """Equation 1 of a 3-D network in one interval: a map per block and time step.
-
-    Args:
-        frames: float ``[F, H, W, 3]`` in 0..1, the network's input.
-        maps: four arrays ``[T, h, w]``; a map stands under the middle of the frames that it covers.
-    """
+    """Equation 1 of a 3-D network in one interval: a map per block (four arrays ``[T, h, w]``) and
+    time step, under the middle of the frames that it covers, of the network's input, float
+    ``[F, H, W, 3]`` in 0..1."""
     count, aspect = len(frames), frames.shape[2] / frames.shape[1]
     tall = min(0.95, style.strip_height(count, aspect))
     wide = tall * aspect
@@ -75,7 +68,7 @@ def draw_time_maps(
         middles = (np.arange(len(values)) + 0.5) / len(values)
         laid = over_frames(frames[(middles * count).astype(int)], values, overlay)
         for middle, picture in zip(LEFT + middles * (right - LEFT), laid, strict=True):
-            style.draw_image(page, picture, (middle - wide / 2, middle + wide / 2, low, high))
+            page.imshow(picture, extent=(middle - wide / 2, middle + wide / 2, low, high))
         steps, rows, columns = values.shape
         style.label_row(page, f"Res{block}:\n{steps} × {rows}×{columns}", (LEFT, right, low, high))
     sizes = ", ".join("x".join(map(str, values.shape)) for values in maps)
@@ -85,17 +78,11 @@ def draw_time_maps(
 
 @style.drawing
 def draw_flow(frames: np.ndarray, flow: np.ndarray) -> Figure:
-    """Two frames, the motion between them as arrows, and as the picture that a network gets.
-
-    Args:
-        frames: uint8 ``[2, h, w, 3]``.
-        flow: uint8 ``[h, w, 3]`` (:func:`statkit.data.flow.flow_frames`).
-    """
+    """Two frames, uint8 ``[2, h, w, 3]``, the motion between them as arrows, and as the picture
+    uint8 ``[h, w, 3]`` that a network gets (:func:`statkit.data.flow.flow_frames`)."""
     height, width = flow.shape[:2]
-    aspect = width / height
     motion = (flow[..., :2].astype(np.float32) - 128) / 127 * REACH
-    tall = style.strip_height(4, aspect)
-    page, [box] = style.new_page([tall], top=0.65, bottom=0.6)
+    page, [box] = style.new_page([style.strip_height(4, width / height)], top=0.65, bottom=0.6)
     titles = ["frame", "next frame", "motion", "picture for the network"]
     pictures = [frames[0], frames[1], frames[0] // 2 + 127, flow]
     style.draw_strip(page, pictures, f"{height}×{width}", box, titles)
@@ -126,11 +113,8 @@ def draw_fusion(
     flow_weight: float = 1.0,
 ) -> Figure:
     """Late fusion: prec@1 against the weight of the flow stream; the first classes at one weight.
-
-    Args:
-        rgb, flow: ``[N, classes]``, probabilities of each stream. labels: ``[N]``.
-        fuse: from both and the weight of the flow stream to the probabilities of both.
-    """
+    Each stream is probabilities ``[N, classes]``, labels are ``[N]``; ``fuse`` makes the
+    probabilities of both from the streams and the weight."""
 
     def right(probabilities: np.ndarray) -> np.ndarray:
         return 100 * (probabilities.argmax(1) == labels)
@@ -161,8 +145,6 @@ def draw_fusion(
     bars.set(xlim=(0, 100), ylim=(len(named) - 0.5, -0.5))
     bars.set_xlabel("prec@1 of each class (per cent)")
     bars.legend(ncols=3, fontsize=8, loc="lower center", bbox_to_anchor=(0.4, 1))
-    for axes in (left, bars):
-        axes.spines[["top", "right"]].set_visible(False)
     said = ", ".join(f"{name} {value:.1f}" for name, value in whole.items())
     alt = f"prec@1 in per cent with weight {flow_weight:.1f} of the flow stream: {said}."
     return style.attach(figure, alt, weights=weights, prec1=curve, **by_class)
@@ -172,15 +154,10 @@ def draw_fusion(
 def draw_streams(
     pictures: dict[str, np.ndarray], probabilities: dict[str, np.ndarray], classes: Sequence[str]
 ) -> Figure:
-    """One clip as each stream sees it, and the three best answers of each stream and of both.
-
-    Args:
-        pictures: "RGB" and "flow" -> uint8 ``[n, h, w, 3]``.
-        probabilities: stream, or "both" -> ``[classes]``.
-    """
+    """One clip as each stream sees it ("RGB" and "flow" -> uint8 ``[n, h, w, 3]``), and the three
+    best answers of each stream and of "both" (probabilities ``[classes]``)."""
     count, rows, columns, _ = pictures["RGB"].shape
-    aspect = columns / rows
-    tall = style.strip_height(count, aspect)
+    tall = style.strip_height(count, columns / rows)
     page, boxes = style.new_page([tall] * 2, top=0.4, space=0.06, bottom=BARS + 1.09)
     for (name, frames), box in zip(pictures.items(), boxes, strict=True):
         style.draw_strip(page, frames, name, box)
@@ -190,6 +167,5 @@ def draw_streams(
         box = (*ends, boxes[1][2] + BARS + 0.64, boxes[1][2] + 0.64)
         draw_answers(page, answers, name, STREAMS[name], box)
     said = "; ".join(f"{name} says {answers[0][0]}" for name, answers in best.items())
-    alt = f"{said}."
     arrays = {f"{name}_probabilities": values for name, values in probabilities.items()}
-    return style.attach(page.figure, alt, **arrays)
+    return style.attach(page.figure, f"{said}.", **arrays)

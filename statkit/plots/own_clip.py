@@ -28,13 +28,9 @@ def draw_own_clip(
     *,
     rows: int = 12,
 ) -> Figure:
-    """A clip in high and in low resolution, and under it each network's five best answers.
-
-    Args:
-        looks: what each network says of it.
-        rows: of the low-resolution picture, as far as the clip has so many; the answers are always
-            those of a student at its own resolution.
-    """
+    """A clip in high and in low resolution, and under it each network's five best answers. The LR
+    picture has so many rows, as far as the clip has them; the answers are always those of a student
+    at its own resolution."""
     which = np.linspace(0, len(clip.whole) - 1, SHOWN).round().astype(int)
     whole = centre_crop(clip.whole[which], (3, 4))
     rows = min(rows, whole.shape[1], whole.shape[2] * 3 // 4)
@@ -69,10 +65,9 @@ def draw_answers(
     page.hlines(places, left, ends, lw=thick, color=colour, alpha=0.45, capstyle="butt")
     page.plot([left, left, right], [top, bottom, bottom], lw=0.8, color=INK)
     for place, (name, sure) in zip(places, best, strict=True):
-        page.text(left + 0.05, place, name, va="center", fontsize=9, color=INK)
+        page.text(left + 0.05, place, name, va="center")
         if sure >= LEAST:
-            words = f"{100 * sure:.0f} %"
-            page.text(right - 0.03, place, words, va="center", ha="right", fontsize=9, color=INK)
+            page.text(right - 0.03, place, f"{100 * sure:.0f} %", va="center", ha="right")
     middle, below = (left + right) / 2, "probability, the axis from 0 to 1"
-    page.text(middle, top - 0.07, title, ha="center", fontsize=10, color=INK)
-    page.text(middle, bottom + 0.17, below, ha="center", fontsize=8, color=INK)
+    page.text(middle, top - 0.07, title, ha="center", fontsize=10)
+    page.text(middle, bottom + 0.17, below, ha="center", fontsize=8)

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from statkit.experiments.results import Result, estimate
 from statkit.lowres import centre_crop, to_low_res
 
-from .style import INK, MUTED, WIDTH, attach, colour_of, draw_image, drawing, new_figure, new_page
+from .style import MUTED, WIDTH, attach, colour_of, drawing, new_figure, new_page
 
 HEIGHT = 3.6
-MEASURES = {"prec1": "prec@1", "prec5": "prec@5"}
 
 
 @drawing
@@ -28,21 +27,19 @@ def draw_against(
     label: str,
     chance: float,
 ) -> Figure:
-    """prec@1 and prec@5, a line a row: means with the 95 % interval of several runs, a dot a run.
+    """prec@1 and prec@5, a line a row (:func:`draw_means`).
 
     Args:
-        results: runs; rows that ``titles`` lacks are left out.
-        titles: row -> words, in the order of the legend.
+        titles: row -> words, in the order of the legend; other rows are left out.
         place_of: a run's place on the axis, positive; the axis is logarithmic.
-        tick_of: what stands under that place.
-        label: of the axis, with its unit.
+        tick_of: what stands under that place. label: of the axis, with its unit.
     """
     results = [result for result in results if result.row in titles]
     rows = [row for row in titles if any(result.row == row for result in results)]
-    ticks = {place_of(result): tick_of(result) for result in results}
+    ticks = dict(sorted((place_of(result), tick_of(result)) for result in results))
     figure = new_figure(HEIGHT)
-    arrays = {"places": np.array(sorted(ticks))}
-    for number, (measure, words) in enumerate(MEASURES.items()):
+    arrays = {"places": list(ticks)}
+    for number, (measure, guesses) in enumerate({"prec1": 1, "prec5": 5}.items()):
         left = (0.75 + number * WIDTH / 2) / WIDTH
         axes = figure.add_axes((left, 0.75 / HEIGHT, (WIDTH / 2 - 0.95) / WIDTH, 2.55 / HEIGHT))
         for order, row in enumerate(rows):
@@ -54,21 +51,20 @@ def draw_against(
             means = draw_means(axes, here * shift, columns, titles[row], colour_of(row))
             arrays[f"{row}_{measure}"] = means
         axes.set_xscale("log")
-        axes.set_xticks(sorted(ticks), [ticks[place] for place in sorted(ticks)], fontsize=8)
+        axes.set_xticks(list(ticks), list(ticks.values()), fontsize=8)
         axes.minorticks_off()
-        axes.axhline(chance * (1 if measure == "prec1" else 5), color=MUTED, ls=":", lw=1)
-        axes.set(xlabel=label, ylabel=f"{words} on the test clips (per cent)")
+        axes.axhline(chance * guesses, color=MUTED, ls=":", lw=1)
+        axes.set(xlabel=label, ylabel=f"prec@{guesses} on the test clips (per cent)")
         axes.set(xlim=(min(ticks) / 1.3, max(ticks) * 1.3), ylim=(0, 100))
-        axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=9, loc="lower right")
+    axes.legend(loc="lower right")
     about = {"fontsize": 8, "color": MUTED, "ha": "right", "va": "top"}
     figure.axes[0].text(max(ticks) * 1.3, chance - 1, "chance", **about)
     said = ", ".join(
         f"{titles[row]} {' / '.join(f'{value:.1f}' for value in arrays[f'{row}_prec1'])}"
         for row in rows
     )
-    places = " / ".join(ticks[place] for place in sorted(ticks))
-    return attach(figure, f"prec@1 in per cent at {places}: {said}.", **arrays)
+    alt = f"prec@1 in per cent at {' / '.join(ticks.values())}: {said}."
+    return attach(figure, alt, **arrays)
 
 
 def draw_means(
@@ -79,15 +75,9 @@ def draw_means(
     colour: str,
     line: str = "-",
 ) -> np.ndarray:
-    """A line through the means, with the 95 % interval of several runs and a dot per run. The
-    marks of a line that is not solid are open.
-
-    Args:
-        columns: the runs at each place; empty where nothing was measured.
-
-    Returns:
-        The means; NaN where nothing was measured.
-    """
+    """A line through the means of the runs at each place, a column each, with the 95 % interval of
+    several runs and a dot per run; the marks of a line that is not solid are open. Returns the
+    means; NaN where the column is empty."""
     found = [estimate(column) if column else None for column in columns]
     means = np.array([np.nan if one is None else one.mean for one in found])
     bars = [one.half_width if one and one.runs > 1 else np.nan for one in found]
@@ -113,11 +103,7 @@ draw_resolutions = partial(
 def draw_labels(
     results: Sequence[Result], titles: dict[str, str], *, everyone: int, **about
 ) -> Figure:
-    """Section 3.3.1: prec@1 and prec@5 against labelled clips a class, see :func:`draw_against`.
-
-    Args:
-        everyone: clips a class when all have labels.
-    """
+    """Section 3.3.1: :func:`draw_against` labelled clips a class, ``everyone`` where all are."""
     return draw_against(
         results,
         titles,
@@ -130,12 +116,8 @@ def draw_labels(
 
 @drawing
 def draw_cameras(image: np.ndarray, sizes: Sequence[tuple[int, int]]) -> Figure:
-    """One frame as recorded and as cameras of several resolutions see it, side by side.
-
-    Args:
-        image: uint8 ``[H, W, 3]``.
-        sizes: ``(h, w)`` each, of one aspect ratio.
-    """
+    """One frame, uint8 ``[H, W, 3]``, as recorded and as cameras of several resolutions see it,
+    ``(h, w)`` each, of one aspect ratio, side by side."""
     seen = [centre_crop(image[None], sizes[0])[0]]
     seen += [to_low_res(image[None], size)[0] for size in sizes]
     height, width = sizes[0]
@@ -144,9 +126,9 @@ def draw_cameras(image: np.ndarray, sizes: Sequence[tuple[int, int]]) -> Figure:
     page, _ = new_page([tall], top=0.62, bottom=0.33)
     for place, picture in enumerate(seen):
         left, rows, columns = 0.09 + place * each, *picture.shape[:2]
-        draw_image(page, picture, (left, left + each - 0.08, 0.62 + tall, 0.62))
+        page.imshow(picture, extent=(left, left + each - 0.08, 0.62 + tall, 0.62))
         words = f"{rows}×{columns}" + (" (HR)" if not place else "")
-        page.text(left + each / 2, 0.53, words, ha="center", fontsize=9, color=INK)
+        page.text(left + each / 2, 0.53, words, ha="center")
     names = ", ".join(f"{rows}x{columns}" for rows, columns in sizes)
     alt = f"One frame in high resolution and at {names} pixels."
     return attach(page.figure, alt, **{f"{p.shape[0]}x{p.shape[1]}": p for p in seen})

@@ -31,8 +31,7 @@ def draw_spatial_attention(
     """
     size = max(frame.shape[:2] for frame in frames.values())
     aspect = size[1] / size[0]
-    small, large = style.strip_height(5, aspect), style.strip_height(len(frames), aspect)
-    heights = [*[small] * len(frames), large]
+    heights = [style.strip_height(n, aspect) for n in [5] * len(frames) + [len(frames)]]
     page, boxes = style.new_page(heights, top=0.55, space=0.25, bottom=0.4)
     chosen, arrays = [], {}
     for (key, frame), box in zip(frames.items(), boxes, strict=False):
@@ -65,12 +64,9 @@ def draw_spatial_attention(
 def draw_actor_scores(
     scores: dict[str, np.ndarray], ideals: dict[str, Sequence[float]], titles: dict[str, str]
 ) -> Figure:
-    """How much of each block's attention is on the actor, over all test frames.
-
-    Args:
-        scores: network -> ``[4, N]``, :func:`statkit.evaluation.attention_on_actor` of each block.
-        ideals: network -> the mean score of a map that is the actor's outline itself, a block.
-    """
+    """How much of each block's attention is on the actor, over all test frames: network ->
+    ``[4, N]``, :func:`statkit.evaluation.attention_on_actor`; and the mean of the ideal, a map that
+    is the actor's outline itself, a block."""
     figure = style.new_figure(3.9)
     axes = figure.add_axes((0.08, 0.14, 0.9, 0.74))
     width = 0.8 / len(scores)
@@ -97,6 +93,6 @@ def draw_actor_scores(
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set(xlim=(-0.55, 3.55), ylabel="attention on the actor / mean of the frame")
-    figure.legend(loc="upper center", ncols=len(scores) + 1, fontsize=9)
+    figure.legend(loc="upper center", ncols=len(scores) + 1)
     alt = f"Mean attention on the actor over that in the frame, blocks 1 to 4: {'; '.join(said)}."
     return style.attach(figure, alt, **arrays)

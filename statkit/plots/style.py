@@ -3,9 +3,9 @@ generated clips, and the arrays that a figure shows."""
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache, wraps
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import wraps
 
 import numpy as np
 from matplotlib import rc_context, rcParams, rcParamsDefault
@@ -35,7 +35,6 @@ OTHER = "#999999"
 
 Box = tuple[float, float, float, float]  # left, right, bottom, top in the units of an axes
 
-
 # Fonts with letters that DejaVu lacks; those that are installed are used.
 OTHER_LETTERS = (
     *("Noto Sans CJK JP", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil"),
@@ -43,37 +42,28 @@ OTHER_LETTERS = (
     *("Hiragino Sans", "Arial Unicode MS", "Yu Gothic", "Microsoft YaHei", "Nirmala UI"),
 )
 
+INSTALLED = {font.name for font in fontManager.ttflist}
+# What most figures have: words, legends, axes below and at the left, images with their pixels; and
+# texts as they are: "$" is no mathematics in a file's or a class's name.
+HOUSE = {"font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.titlesize": 10}
+HOUSE |= {"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
+HOUSE |= {"image.interpolation": "nearest", "image.aspect": "auto", "text.parse_math": False}
+HOUSE |= {"font.family": ["DejaVu Sans", *(name for name in OTHER_LETTERS if name in INSTALLED)]}
 # Settings that change no picture.
 NO_LOOK = ("backend", "interactive", "toolbar", "timezone", "savefig.directory", "tk.", "webagg.")
 
-# Sizes of words and legends that most figures have.
-SIZES = {"axes.labelsize": 9, "axes.titlesize": 10, "legend.frameon": False}
 
-
-@cache
-def _families() -> list[str]:
-    there = {font.name for font in fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in OTHER_LETTERS if name in there)]
-
-
-@contextmanager
-def same_everywhere() -> Iterator[None]:
-    """Matplotlib's own settings instead of those of the user's ``matplotlibrc``, and texts drawn
-    as they are: "$" is no mathematics in a file's or a class's name."""
-    ours = {**SIZES, "text.parse_math": False, "font.family": _families()}
-    differ = {
-        name: value
-        for name, value in {**rcParamsDefault, **ours}.items()
-        if not name.startswith(NO_LOOK) and rcParams[name] != value
-    }
-    with rc_context(differ):
-        yield
+def same_everywhere() -> AbstractContextManager:
+    """Matplotlib's own settings and ``HOUSE`` instead of those of the user's ``matplotlibrc``."""
+    ours = {**rcParamsDefault, **HOUSE}
+    looks = [name for name in ours if not name.startswith(NO_LOOK)]
+    return rc_context({name: ours[name] for name in looks if rcParams[name] != ours[name]})
 
 
 def drawing(draw: Callable[..., Figure], mark: str = "generated clips") -> Callable[..., Figure]:
-    """Decorate a function that draws a figure: it runs with :func:`same_everywhere`, and it takes
-    two more arguments: ``headline``, words above the figure and before its alt text, and
-    ``generated``, whether the figure gets the mark."""
+    """Decorate a function that draws a figure: it runs with :func:`same_everywhere` and takes
+    ``headline``, words above the figure and before its alt text, and ``generated``, whether the
+    figure gets the mark."""
 
     @wraps(draw)
     def drawn(*arguments, headline: str = "", generated: bool = False, **options) -> Figure:
@@ -91,13 +81,13 @@ def drawing(draw: Callable[..., Figure], mark: str = "generated clips") -> Calla
 
 def add_headline(figure: Figure, words: str) -> None:
     """Words above the whole figure."""
-    figure.text(0.5, 1 - 0.22 / figure.get_figheight(), words, ha="center", fontsize=11, color=INK)
+    figure.text(0.5, 1 - 0.22 / figure.get_figheight(), words, ha="center", fontsize=11)
 
 
 def add_mark(figure: Figure, words: str = "generated clips") -> None:
     """The origin of the clips, in the lower right corner."""
-    about = {"ha": "right", "fontsize": 8, "color": MUTED}
-    figure.text(0.995, 0.06 / figure.get_figheight(), words, **about)
+    low = 0.06 / figure.get_figheight()
+    figure.text(0.995, low, words, ha="right", fontsize=8, color=MUTED)
 
 
 def new_figure(height: float) -> Figure:
@@ -110,18 +100,12 @@ def new_page(
 ) -> tuple[Axes, list[Box]]:
     """The one invisible axes of a new figure, all over it, in inches from its top left corner, and
     a box for each row, for :func:`draw_strip`: one under the other, room for labels to their left.
-
-    An axes costs more to make than the strips and bars in it: a figure behind sliders has one.
-    """
-    ends = np.cumsum(np.add(heights, space)) + top - space
-    height = float(ends[-1] + bottom)
-    page = new_figure(height).add_axes((0, 0, 1, 1))
+    An axes costs more to make than the strips and bars in it: a figure behind sliders has one."""
+    ends = (np.cumsum(np.add(heights, space)) + top - space).tolist()
+    height = ends[-1] + bottom
+    page = new_figure(height).add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
     page.set_axis_off()
-    page.set(xlim=(0, WIDTH), ylim=(height, 0))
-    return page, [
-        (LEFT, RIGHT, float(end), float(end - tall))
-        for end, tall in zip(ends, heights, strict=True)
-    ]
+    return page, [(LEFT, RIGHT, end, end - tall) for end, tall in zip(ends, heights, strict=True)]
 
 
 def add_axes(page: Axes, box: Box) -> Axes:
@@ -143,26 +127,23 @@ def strip_height(count: int, aspect: float) -> float:
     return (RIGHT - LEFT) / (count * aspect * (1 + GAP))
 
 
-def draw_image(axes: Axes, image: np.ndarray, box: Box) -> None:
-    """An image ``[h, w, 3]`` in a box, its pixels as they are."""
-    axes.imshow(image, extent=box, interpolation="nearest", aspect="auto")
-
-
 def draw_strip(
     page: Axes, images: Sequence[np.ndarray], label: str, box: Box, titles: Sequence = ()
 ) -> None:
-    """Images side by side in a box, pixels as they are, whatever their resolution.
-
-    Args:
-        images: ``[h, w, 3]``, uint8 or float in 0..1.
-        label: words to the left.
-        titles: what to write above each.
-    """
+    """Images ``[h, w, 3]``, uint8 or float in 0..1, side by side in a box, pixels as they are; the
+    label to the left, a title above each."""
     left, right, bottom, top = box
-    draw_image(page, _side_by_side(images), box)
+    height, width = images[0].shape[:2]
+    times = -(-int(1 / GAP) // width)  # pixels are repeated until the white gap is right
+    gap = np.full((height * times, round(width * times * GAP), 3), 255, np.uint8)
+    parts = []
+    for image in images:
+        image = image if image.dtype == np.uint8 else np.rint(255 * image).astype(np.uint8)
+        parts += [image.repeat(times, 0).repeat(times, 1), gap]
+    page.imshow(np.concatenate(parts, 1), extent=box)
     above = top + 0.04 * (top - bottom)
     for place, title in zip(strip_centres(len(titles), left, right), titles, strict=True):
-        page.text(place, above, title, ha="center", fontsize=9, color=INK)
+        page.text(place, above, title, ha="center")
     label_row(page, label, box)
 
 
@@ -180,7 +161,6 @@ def draw_weights(
     """The temporal attention ``[K]`` in per cent, as bars under the frames of a strip.
 
     Args:
-        label: words to the left.
         highest: a bar of this weight leaves just room for its number.
         action: bool ``[K]``, where the true action is: a grey ground.
         expected: ``[K]``, what the weights would be otherwise: dashes.
@@ -200,8 +180,7 @@ def draw_weights(
     page.hlines(bottom, left, right, lw=0.8, color=INK)
     for place, end, weight in zip(places, ends, weights, strict=True):
         if weight >= LEAST:
-            words = f"{100 * weight:.0f} %"
-            page.text(place, end - 0.02, words, ha="center", fontsize=8, color=INK)
+            page.text(place, end - 0.02, f"{100 * weight:.0f} %", ha="center", fontsize=8)
 
 
 def strip_centres(count: int, left: float, right: float) -> np.ndarray:
@@ -214,18 +193,6 @@ def enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """``[h, w, ...]`` -> ``[H, W, ...]`` by repeating pixels, to stand beside an HR image."""
     rows, columns = (np.arange(n) * old // n for n, old in zip(size, image.shape, strict=False))
     return image[rows][:, columns]
-
-
-def _side_by_side(images: Sequence[np.ndarray]) -> np.ndarray:
-    """One picture of all, white between; enlarged by repeating pixels until the gap is right."""
-    height, width = images[0].shape[:2]
-    times = -(-int(1 / GAP) // width)
-    gap = np.full((height * times, round(width * times * GAP), 3), 255, np.uint8)
-    parts = []
-    for image in images:
-        image = image if image.dtype == np.uint8 else np.rint(255 * image).astype(np.uint8)
-        parts += [image.repeat(times, 0).repeat(times, 1), gap]
-    return np.concatenate(parts, 1)
 
 
 def in_lines(text: str, longest: int = LONGEST) -> str:
@@ -252,4 +219,4 @@ def label_row(page: Axes, text: str, box: Box) -> None:
     """Words to the left of a box."""
     left, right, bottom, top = box
     place = left - 0.012 * (right - left), (bottom + top) / 2
-    page.text(*place, in_lines(text), ha="right", va="center", fontsize=9, color=INK)
+    page.text(*place, in_lines(text), ha="right", va="center")

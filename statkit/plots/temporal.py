@@ -18,43 +18,37 @@ TALLEST = 1.1  # inches of a frame in draw_intervals
 def draw_intervals(
     frames: np.ndarray, *, segments: int = 8, shift: int = 0, action: tuple[int, int] | None = None
 ) -> Figure:
-    """A clip on a line, cut into K intervals: a random frame of each, and the centre frame.
-
-    Args:
-        frames: ``[T, H, W, 3]``, uint8.
-        segments: K.
-        shift: seed of the random frames.
-        action: first frame of the true action and one past its last.
-    """
+    """A clip, uint8 ``[T, H, W, 3]``, on a line, cut into K intervals (segments): a random frame of
+    each, by the seed ``shift``, and the centre frame; and the true action, its first frame and one
+    past its last."""
     length, (height, width) = len(frames), frames.shape[1:3]
-    drawn = {
-        "training:\na random frame\nof each": np.random.default_rng(shift),
-        "evaluation:\nthe centre\nof each": None,
-    }
     span = RIGHT - LEFT
     tall = min(TALLEST, 0.96 * span / segments * height / width)
     page, boxes = style.new_page([tall, 0.45, tall], top=0.35, space=0.175, bottom=0.6)
-    axes = [style.add_axes(page, box) for box in boxes]
-    arrays = {"borders": np.arange(segments + 1) * length / segments}
-    rows = zip(axes[::2], boxes[::2], COLOURS.values(), drawn.items(), strict=False)
-    for ax, box, colour, (words, rng) in rows:
-        chosen = segment_indices(length, segments, rng=rng)[:, 0]
-        middles = arrays["borders"][:-1] + length / segments / 2
-        half = tall * width / height / span * length / 2
-        for middle, frame in zip(middles, chosen, strict=True):
-            ax.imshow(frames[frame], extent=(middle - half, middle + half, 0, 1), aspect="auto")
-        up = ax is axes[0]
-        axes[1].plot(chosen + 0.5, np.full(segments, 0.75 if up else 0.25), "v^"[not up], c=colour)
-        style.label_row(page, words, box)
-        ax.set_axis_off()
-        arrays["random" if up else "centre"] = chosen
-    for ax in axes:
-        ax.set_xlim(0, length)
-    axes[1].vlines(arrays["borders"], 0, 1, colors=INK, lw=1)
-    axes[1].set(ylim=(0, 1), xticks=[], yticks=[])
+    borders = np.arange(segments + 1) * length / segments
+    half = tall * width / height / span * length / 2
+    line = style.add_axes(page, boxes[1])
+    arrays = {"borders": borders}
+    random = np.random.default_rng(shift)
+    for name, words, rng, box, place, mark, row in (
+        ("random", "training:\na random frame", random, boxes[0], 0.75, "v", "teacher"),
+        ("centre", "evaluation:\nthe centre", None, boxes[2], 0.25, "^", "student"),
+    ):
+        arrays[name] = chosen = segment_indices(length, segments, rng=rng)[:, 0]
+        strip = style.add_axes(page, box)
+        for middle, frame in zip(borders[:-1] + length / segments / 2, chosen, strict=True):
+            extent = (middle - half, middle + half, 0, 1)
+            strip.imshow(frames[frame], extent=extent, interpolation="auto")
+        strip.set_xlim(0, length)
+        strip.set_axis_off()
+        line.plot(chosen + 0.5, np.full(segments, place), mark, c=COLOURS[row])
+        style.label_row(page, f"{words}\nof each", box)
+    line.vlines(borders, 0, 1, colors=INK, lw=1)
+    line.set(xlim=(0, length), ylim=(0, 1), xticks=[], yticks=[])
+    line.spines[:].set_visible(True)
     style.label_row(page, "frames" + style.GREY * (action is not None), boxes[1])
     if action is not None:
-        axes[1].axvspan(*action, color=GROUND, lw=0)
+        line.axvspan(*action, color=GROUND, lw=0)
     note = f"K = {segments} intervals of {length / segments:.3g} frames each, of {length}"
     page.text(LEFT, boxes[2][2] + 0.4, note, fontsize=8, color=MUTED)
     alt = f"A clip of {length} frames cut into {segments} intervals, one frame from each."
@@ -72,16 +66,13 @@ def draw_temporal_attention(
     says: Sequence[str] = ("", ""),
     colour: str = OTHER,
 ) -> Figure:
-    """The K frames of a clip with their weights, as filmed and in another order.
+    """The K frames of a clip, ``[K, H, W, 3]``, with their weights, as filmed and in another order.
 
     Args:
-        frames: ``[K, H, W, 3]``, as filmed.
         before, after: ``[K]``, temporal attention as filmed and in the other order.
-        order: int ``[K]``, which filmed frame is shown at each place
-            (:mod:`statkit.analysis.orders`).
+        order: int ``[K]``, which filmed frame is at each place (:mod:`statkit.analysis.orders`).
         inside: bool ``[K]``, which filmed frames show the true action.
         says: what the network answers in either case.
-        colour: of the bars.
     """
     segments, aspect = len(frames), frames.shape[2] / frames.shape[1]
     row = style.strip_height(segments, aspect)
@@ -98,11 +89,9 @@ def draw_temporal_attention(
         action = None if inside is None else inside[numbers]
         about = {"highest": highest, "colour": colour, "action": action, "expected": expected}
         style.draw_weights(page, weights, label, bars, **about)
-    rounded = [" ".join(f"{value:.2f}" for value in weights) for weights in (before, after)]
-    alt = (
-        f"{segments} frames with weights {rounded[0]}; then frames {', '.join(names)} "
-        f"with weights {rounded[1]}."
-    )
+    first, then = (" ".join(f"{value:.2f}" for value in weights) for weights in (before, after))
+    alt = f"{segments} frames with weights {first}; "
+    alt += f"then frames {', '.join(names)} with weights {then}."
     return style.attach(page.figure, alt, before=before, after=after, order=order)
 
 
@@ -127,15 +116,15 @@ def draw_orders(
     figure = style.new_figure(height)
     left = figure.add_axes((0.19, 0.6 / height, 0.3, 1 - 1.1 / height))
     right = figure.add_axes((0.58, 0.6 / height, 0.4, 1 - 1.1 / height))
-    arrays = {}
+    arrays, names, said = {}, [], []
     for place, (order, key) in enumerate(lines):
-        moved, stayed = overlaps[order][key]
+        moved, stayed = arrays[f"{key} {order}"] = overlaps[order][key]
         colour = style.colour_of(key)
         left.plot([moved, stayed], [place, place], color=colour, lw=2, alpha=0.5)
         left.plot(moved, place, "o", color=colour, ms=8)
         left.plot(stayed, place, "s", color="white", mec=colour, mew=1.8, ms=7)
-        arrays[f"{key} {order}"] = (moved, stayed)
-    names = [f"{order}: {titles[key]}" for order, key in lines]
+        names.append(f"{order}: {titles[key]}")
+        said.append(f"{names[-1]} {moved:.2f} and {stayed:.2f}")
     left.set_yticks(range(len(lines)), names, fontsize=8)
     left.set(xlim=(-0.04, 1.04), ylim=(len(lines) - 0.5, -0.5))
     left.set_xlabel("overlap with the weights as filmed")
@@ -156,9 +145,5 @@ def draw_orders(
     right.set_title(words + ("   grey: action" if action is not None else ""), fontsize=9)
     right.set(xlabel="place (interval)", ylabel="mean weight (per cent)", ylim=(0, None))
     right.set_xticks(range(1, 1 + len(next(iter(first.values())))))
-    said = "; ".join(
-        f"{name} {arrays[f'{key} {order}'][0]:.2f} and {arrays[f'{key} {order}'][1]:.2f}"
-        for name, (order, key) in zip(names, lines, strict=True)
-    )
-    alt = f"Overlap with the old weights, moved with the frames and left in place: {said}."
-    return style.attach(figure, alt, **arrays)
+    alt = "Overlap with the old weights, moved with the frames and left in place: "
+    return style.attach(figure, f"{alt}{'; '.join(said)}.", **arrays)
