@@ -71,7 +71,7 @@ def test_a_path_is_taken_as_people_paste_it(clip, tmp_path, monkeypatch):
     own = tmp_path / "my clips" / "100% #1.mp4"
     own.parent.mkdir()
     own.write_bytes(clip.read_bytes())
-    box = ClipChoice("", spare=clip).box
+    box = ClipChoice("", spare=clip)
     for text in (
         str(own),
         f"  {own}\n",
@@ -178,17 +178,17 @@ def test_a_bad_file_is_told_in_the_page_and_the_clip_stays(bad_files, clip):
     choice = ClipChoice("", spare=clip)
     before = choice.value
     for name, path in bad_files.items():
-        upload(choice.box, path.name, path.read_bytes())
-        assert ERROR_CLASS in choice.box.words.value and name in choice.box.words.value
+        upload(choice, path.name, path.read_bytes())
+        assert ERROR_CLASS in choice.words.value and name in choice.words.value
         assert choice.value is before
-        choice.box.path.value = str(path)
-        assert ERROR_CLASS in choice.box.words.value and choice.value is before
-    upload(choice.box, "<good>.mp4", clip.read_bytes())
-    assert choice.value is not before and "&lt;good&gt;" in choice.box.words.value
+        choice.path.value = str(path)
+        assert ERROR_CLASS in choice.words.value and choice.value is before
+    upload(choice, "<good>.mp4", clip.read_bytes())
+    assert choice.value is not before and "&lt;good&gt;" in choice.words.value
 
 
 def test_an_upload_that_is_too_large_or_broken_off_is_told(clip):
-    box = ClipChoice("", spare=clip).box
+    box = ClipChoice("", spare=clip)
     before, size = box.value, own_clip.MOST_BYTES + 1
     box.upload._handle_custom_msg({"name": "huge.mp4", "size": size, "last": True}, [])
     assert "at most 200 MB" in box.words.value
@@ -201,7 +201,7 @@ def test_an_upload_that_is_too_large_or_broken_off_is_told(clip):
 
 def test_a_bad_first_file_is_told_live_and_fails_a_headless_run(bad_files, clip, monkeypatch):
     choice = ClipChoice(str(bad_files["text"]), spare=clip)
-    assert ERROR_CLASS in choice.box.words.value and choice.value.name == clip.name
+    assert ERROR_CLASS in choice.words.value and choice.value.name == clip.name
     monkeypatch.setitem(os.environ, HEADLESS, "1")
     with pytest.raises(VideoError, match="text.mp4"):
         ClipChoice(str(bad_files["text"]), spare=clip)
@@ -220,7 +220,7 @@ def test_one_choice_serves_two_pictures_by_both_doors(dataset, clip, rng, tmp_pa
     first, second = Explorer(draw, controls).show(), Explorer(draw, controls).show()
     first.check(controls)
     other = video(tmp_path / "other.mp4", (1, 12, 16), rng)
-    choice.box.path.value = str(other)
+    choice.path.value = str(other)
     for explorer in (first, second):
         assert explorer.error is None and explorer.figure.alt.startswith("other.mp4")
         assert explorer.figure.shown["stat_probabilities"].shape == (len(dataset.classes),)

@@ -78,7 +78,7 @@ def test_a_control_is_recorded_along_its_range():
     assert len(some) <= 13 and some == sorted(some) and {0.0, 0.33, 2.0} <= set(some)
     words = [("one", 1), ("two", 2), ("three", 3)]
     assert Choice("Kind", words, 2).positions(2, 2) == [1, 2]
-    assert Choice("Kind", words, 2).description([1, 2])["words"] == ["one", "two"]
+    assert Choice("Kind", words, 2).recorded([1, 2])["words"] == ["one", "two"]
     thirds = Shares(["a", "b", "c"], [1, 1, 1])
     assert len(thirds.positions(thirds.value, 13)) == 28
     assert thirds.positions((0.5, 0.3, 0.2), 13)[0] == (0.5, 0.3, 0.2)

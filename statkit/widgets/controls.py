@@ -47,7 +47,7 @@ class Slider:
         values = (round(self.least + i * self.step, 9) for i in spread(steps, most))
         return sorted([*(v for v in values if abs(v - now) > self.step / 2), now])
 
-    def description(self, positions: Sequence) -> dict:
+    def recorded(self, positions: Sequence) -> dict:
         """What the book needs for this control: label, kind, the words of each position."""
         return {"label": self.label, "kind": "slider", "words": [f"{v:.4g}" for v in positions]}
 
@@ -87,7 +87,7 @@ class Choice:
         some = spread(list(self._words), most)
         return [value for value in self._words if value in some or value == now]
 
-    def description(self, positions: Sequence) -> dict:
+    def recorded(self, positions: Sequence) -> dict:
         words = [self._words[value] for value in positions]
         return {"label": self.label, "kind": self.kind, "words": words}
 
@@ -105,12 +105,8 @@ class Toggle(Choice):
 
 @dataclass(frozen=True)
 class Shares:
-    """Numbers that always sum to 1; moving one scales the others. The drawing gets a tuple.
-
-    Args:
-        labels: one for each number.
-        value: not negative and not all 0; scaled to sum to 1.
-    """
+    """Numbers that always sum to 1, a label each; moving one scales the others. The drawing gets a
+    tuple. The first numbers, not negative and not all 0, are scaled to sum to 1."""
 
     labels: Sequence[str]
     value: Sequence[float]
@@ -137,7 +133,7 @@ class Shares:
         grid = [tuple(n / 6 for n in numbers) for numbers in sixths if sum(numbers) == 6]
         return [now, *(shares for shares in grid if not np.allclose(shares, now))]
 
-    def description(self, positions: Sequence) -> dict:
+    def recorded(self, positions: Sequence) -> dict:
         return {"kind": "shares", "label": self.labels, "words": positions}
 
 

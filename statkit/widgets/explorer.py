@@ -53,7 +53,7 @@ class Explorer:
         grid = ipywidgets.GridBox(list(self.controls.values()), layout=GRID)
         self.box = ipywidgets.VBox([grid, self.picture])
         self._error: Exception | None = None
-        self._old, self._waiting = False, False
+        self._old = False
         self._figure = draw(**self.values)
         for name, widget in self.controls.items():
             widget.add_class("statkit-control")
@@ -75,11 +75,8 @@ class Explorer:
         return self._error
 
     def show(self, recorded: dict | None = None) -> Self:
-        """Display controls and picture in the current cell, in place of those of its last run.
-
-        Args:
-            recorded: the states that the book shows, see :func:`statkit.widgets.record.recording`.
-        """
+        """Display controls and picture in the current cell, in place of those of its last run, with
+        the states that the book shows (:func:`statkit.widgets.record.recording`)."""
         still = self.picture.show(self._figure)
         display(with_words(self.box, _said(self.controls)), raw=True)
         display(still, metadata={"statkit": recorded} if recorded else None)
@@ -118,19 +115,17 @@ class Explorer:
                     raise RuntimeError(f"drawing with {name}={value} failed") from self.error
 
     def _changed(self, _change) -> None:
-        self._old = True
+        waits, self._old = self._old, True
         try:
             loop = None if os.environ.get(HEADLESS) else asyncio.get_running_loop()
         except RuntimeError:
             loop = None
         if loop is None:
             self._catch_up()
-        elif not self._waiting:
-            self._waiting = True
+        elif not waits:
             loop.call_later(PAUSE, self._in_its_turn)
 
     def _in_its_turn(self) -> None:
-        self._waiting = False
         self._catch_up()
         free_last_figure()
 
@@ -183,18 +178,10 @@ def free_last_figure() -> None:
 def explore(
     draw: Callable[..., Figure], *, save: Callable[..., Path] | None = None, **controls: Control
 ) -> Explorer:
-    """Show sliders and the figure that they choose.
-
-    Args:
-        draw: pure; takes a keyword for every control and returns a Figure.
-        save: what ``explorer.save(name)`` calls: :func:`statkit.gallery.save_figure` with its
-            options given.
-        controls: name of the keyword -> :class:`Slider`, :class:`Choice`, :class:`Toggle` or
-            :class:`Shares`.
-
-    Headless runs of ``statkit figures`` also move every control to its ends, so that a drawing
-    that fails fails the run.
-    """
+    """Show sliders and the figure that they choose: ``draw`` is pure and takes a keyword for every
+    control; ``save`` is what ``explorer.save(name)`` calls, :func:`statkit.gallery.save_figure`
+    with its options given. Headless runs of ``statkit figures`` also move every control to its
+    ends, so that a drawing that fails fails the run."""
     explorer = Explorer(draw, controls, save)
     explorer.show(recording(draw, controls, explorer.values))
     if os.environ.get(HEADLESS):

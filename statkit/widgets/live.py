@@ -35,14 +35,8 @@ def train_and_watch(experiment: Experiment, rows: Sequence[str]) -> Figure:
     """Train those rows that are not trained yet, and show the loss curves of all as they grow.
 
     The button stops the training after the epoch; so does interrupting the kernel, at once, which
-    is the only way in front ends that deliver no clicks while a cell runs. Running the cell again
-    goes on from the last whole epoch.
-
-    Returns:
-        The curves of all rows.
-
-    Raises:
-        Stopped: by button or interrupt.
+    is the only way in front ends that deliver no clicks while a cell runs; both raise
+    :class:`Stopped`. Running the cell again goes on from the last whole epoch.
     """
     panel = TrainingPanel(experiment, rows)
     panel.show()
@@ -64,10 +58,8 @@ class TrainingPanel:
         self.experiment, self.rows = experiment, tuple(rows)
         self.titles = {name: row.title for name, row in experiment.rows.items()}
         longest = max(experiment.rows[row].epoch_factor for row in rows)
-        config = experiment.config
-        epochs = max(config.recipe.epochs, config.student_epochs or 0)
+        epochs = max(experiment.config.recipe.epochs, experiment.config.student_epochs or 0)
         self.epochs = max(1, round(longest * epochs))
-        self.generated = experiment.dataset.generated
         self.histories: dict[str, list[Mapping[str, float]]] = {}
         self.stop = Event()
         self.button = ipywidgets.Button(
@@ -77,12 +69,12 @@ class TrainingPanel:
             layout={"width": "16em"},
         )
         self.button.add_class("statkit-stop")
-        self.button.on_click(lambda _button: self._asked())
+        self.button.on_click(self._asked)
         self.picture = Picture()
         self._still = None  # outside Jupyter there is none
 
     def figure(self) -> Figure:
-        about = {"epochs": self.epochs, "generated": self.generated}
+        about = {"epochs": self.epochs, "generated": self.experiment.dataset.generated}
         return draw_curves(self.histories, self.titles, **about)
 
     def train(self) -> None:
@@ -120,9 +112,9 @@ class TrainingPanel:
         if self._still:
             self._still.update(self.picture.show(self.figure()))
 
-    def _asked(self) -> None:
+    def _asked(self, button: ipywidgets.Button) -> None:
         self.stop.set()
-        self.button.description, self.button.disabled = "Stopping ...", True
+        button.description, button.disabled = "Stopping ...", True
 
 
 class OwnRow:
@@ -133,8 +125,7 @@ class OwnRow:
 
     Args:
         prepare: called with the values of the controls; the experiment that has the rows.
-        rows: names of the rows to train.
-        then: called with the experiment when they are trained.
+        then: called with the experiment when the rows are trained.
         controls: by name; none where ``prepare`` reads an explorer's.
     """
 

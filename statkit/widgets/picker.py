@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
+from typing import Self
 
 import anywidget
 import ipywidgets
@@ -45,17 +46,23 @@ class FileButton(anywidget.AnyWidget):
             self.received(about["name"], about["size"], content if buffers else None)
 
 
-class PickerBox(ipywidgets.VBox):
-    """Upload button, path and a line that says what was read; ``value`` is the clip.
+class ClipChoice(ipywidgets.VBox):
+    """A control for :func:`statkit.widgets.explorer.explore`: which clip. Upload button, path and a
+    line that says what was read; ``value`` is the clip. A file that cannot be read leaves the clip
+    as it was, and the line says why. All pictures that are drawn with the same ``ClipChoice`` show
+    the same clip.
 
-    A file that cannot be read leaves the clip as it was, and the line says why.
+    Args:
+        path: the first clip; nothing for the spare.
+        spare: what to show until a file can be read.
+        settings: how clips are read, see :func:`statkit.data.own_clip.read_clip`.
     """
 
     description = "Clip"
     value = traitlets.Any()
 
-    def __init__(self, clip: OwnClip, settings: FrameSettings | None = None):
-        self.settings = settings
+    def __init__(self, path: str | Path, spare: Path, settings: FrameSettings | None = None):
+        self.file, self.settings = pasted_path(path or spare), settings
         self.upload = FileButton(self.receive)
         self.path = ipywidgets.Text(
             placeholder="or the path of a file on this machine, then Enter",
@@ -65,13 +72,35 @@ class PickerBox(ipywidgets.VBox):
         self.words = ipywidgets.HTML()
         row = ipywidgets.HBox([self.upload, self.path], layout={"flex_flow": "row wrap"})
         super().__init__([row, self.words], layout=WHOLE_ROW)
+        clip = read_clip(spare, settings)
         self._take(lambda: clip)
         self.path.observe(self._named, "value")
+        if path:
+            self.path.value = str(path)
 
     @property
     def label(self) -> str:
         """What a viewer without a kernel is told."""
         return self.value.name
+
+    def widget(self) -> Self:
+        return self
+
+    def positions(self, now: OwnClip, most: int) -> list[OwnClip]:
+        return [now]  # a reader of the book has no other
+
+    def recorded(self, positions: list[OwnClip]) -> dict:
+        words = [clip.name for clip in positions]
+        return {"label": self.description, "kind": "choice", "words": words}
+
+    def ends(self) -> tuple[OwnClip, OwnClip]:
+        """The first clip by either door: as an upload, and by its path."""
+        content = self.file.read_bytes()
+        self.receive(self.file.name, len(content), content)
+        uploaded = self.value
+        self.path.value = ""
+        self.path.value = str(self.file)
+        return uploaded, self.value
 
     def receive(self, name: str, size: int, content: bytes | None) -> None:
         """What the upload button does with a file; without content it was too large to send."""
@@ -100,43 +129,3 @@ class PickerBox(ipywidgets.VBox):
             return
         self.words.value = f"<p><b>{escape(clip.name)}</b>: {escape(clip.info)}</p>"
         self.value = clip
-
-
-class ClipChoice:
-    """A control for :func:`statkit.widgets.explorer.explore`: which clip. All pictures that are
-    drawn with the same ``ClipChoice`` show the same clip.
-
-    Args:
-        path: the first clip; nothing for the spare.
-        spare: what to show until a file can be read.
-        settings: how clips are read, see :func:`statkit.data.own_clip.read_clip`.
-    """
-
-    def __init__(self, path: str | Path, spare: Path, settings: FrameSettings | None = None):
-        self.file = pasted_path(path or spare)
-        self.box = PickerBox(read_clip(spare, settings), settings)
-        if path:
-            self.box.path.value = str(path)
-
-    @property
-    def value(self) -> OwnClip:
-        return self.box.value
-
-    def widget(self) -> PickerBox:
-        return self.box
-
-    def positions(self, now: OwnClip, most: int) -> list[OwnClip]:
-        return [now]  # a reader of the book has no other
-
-    def description(self, positions: list[OwnClip]) -> dict:
-        words = [clip.name for clip in positions]
-        return {"label": self.box.description, "kind": "choice", "words": words}
-
-    def ends(self) -> tuple[OwnClip, OwnClip]:
-        """The first clip by either door: as an upload, and by its path."""
-        content = self.file.read_bytes()
-        self.box.receive(self.file.name, len(content), content)
-        uploaded = self.box.value
-        self.box.path.value = ""
-        self.box.path.value = str(self.file)
-        return uploaded, self.box.value

@@ -28,12 +28,8 @@ class Picture(anywidget.AnyWidget):
     words = traitlets.Unicode().tag(sync=True)
 
     def show(self, figure: Figure) -> Image:
-        """Show a figure.
-
-        Returns:
-            The same picture for viewers without a kernel. Display it directly after the widget:
-            the widget hides it where the widget is alive.
-        """
+        """Show a figure, and return the same picture for viewers without a kernel. Display it
+        directly after the widget: the widget hides it where the widget is alive."""
         image = render(figure)
         with self.hold_sync():
             self.png, self.alt, self.words = image.data, image.alt or "", ""

@@ -27,27 +27,17 @@ class Guess(ipywidgets.ToggleButtons):
         self.observe(self._keep, "value")
 
     def measured(self, answer: str, words: str = "") -> ipywidgets.HTML:
-        """Show the prediction beside the measured answer, now and whenever it changes.
-
-        Args:
-            answer: one of the options.
-            words: the measured numbers.
-
-        Raises:
-            ValueError: the answer is none of the options.
-        """
+        """Show the prediction beside the measured answer, one of the options, and the measured
+        numbers in words, now and whenever it changes. ValueError for another answer."""
         if answer not in self.options:
             raise ValueError(f"the measured answer {answer!r} is none of {self.options}")
+
+        def told(guess: str | None) -> str:
+            said = f"<b>{escape(guess or 'nothing yet')}</b>{' ✓' if guess == answer else ''}"
+            return f"You predicted: {said}. Measured: <b>{escape(answer)}</b>. {escape(words)}"
+
         box = ipywidgets.HTML()
-
-        def tell(_change=None) -> None:
-            said = "nothing yet" if self.value is None else self.value
-            sign = " ✓" if said == answer else ""
-            parts = (f"You predicted: <b>{escape(said)}</b>{sign}", f"<b>{escape(answer)}</b>")
-            box.value = f"{parts[0]}. Measured: {parts[1]}. {escape(words)}"
-
-        self.observe(tell, "value")
-        tell()
+        ipywidgets.dlink((self, "value"), (box, "value"), told)
         display(with_words(box, f"Measured: {answer}. {words}"), raw=True)
         return box
 
@@ -57,12 +47,8 @@ class Guess(ipywidgets.ToggleButtons):
 
 
 def predict(name: str, question: str, options: Sequence[str]) -> Guess:
-    """Ask before the measurement is shown.
-
-    Args:
-        name: of the prediction, unique among all lessons.
-        options: the answers to choose from; one of them is what :meth:`Guess.measured` gets.
-    """
+    """Ask before the measurement is shown. The name is unique among all lessons; one of the options
+    is what :meth:`Guess.measured` gets."""
     guess = Guess(name, options)
     box = ipywidgets.VBox([ipywidgets.HTML(f"<b>Predict:</b> {escape(question)}"), guess])
     display(with_words(box, f"Predict: {question} {' / '.join(options)}"), raw=True)

@@ -23,16 +23,9 @@ QUALITY = 72  # of WebP; the book of all lessons must stay small
 
 
 def recording(draw: Callable[..., Figure], controls: dict[str, Control], now: dict) -> dict | None:
-    """Draw the states that the book shows; None unless a run is recorded.
-
-    Args:
-        now: the values at which the controls stand.
-
-    Returns:
-        ``controls``: name, label, kind and the words of each position; ``states``: the position of
-        each control (``at``), the picture's file name, size and description. The first state is
-        the one in which the controls stand.
-    """
+    """Draw the states that the book shows; None unless a run is recorded. ``controls`` has name,
+    label, kind and the words of each position; ``states`` the position of each control (``at``),
+    the picture's file name, size and description, first the state in which they stand ``now``."""
     if not os.environ.get(RECORD):
         return None
     positions = {name: c.positions(now[name], POSITIONS) for name, c in controls.items()}
@@ -46,9 +39,7 @@ def recording(draw: Callable[..., Figure], controls: dict[str, Control], now: di
             raise RuntimeError(f"drawing with {values} failed") from error
         size = [image.width, image.height]
         states.append({"at": at, "file": keep(image.data), "size": size, "alt": image.alt})
-    about = [
-        {"name": name, **control.description(positions[name])} for name, control in controls.items()
-    ]
+    about = [{"name": name, **c.recorded(positions[name])} for name, c in controls.items()]
     return {"controls": about, "states": states}
 
 

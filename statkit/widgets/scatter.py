@@ -27,6 +27,10 @@ class ClipScatter(anywidget.AnyWidget):
 
     Clips are sent one at a time when they are asked for and none is kept in the notebook: set
     ``chosen`` to -1 to clear the last.
+
+    Args:
+        maps: float ``[N, 2]`` each, a title each. labels: int ``[N]``, positions in the classes.
+        show: number of a point -> uint8 ``[H, W, 3]``, its clip. tell: -> words about it.
     """
 
     _esm = SCRIPT
@@ -47,14 +51,6 @@ class ClipScatter(anywidget.AnyWidget):
         show: Callable[[int], np.ndarray],
         tell: Callable[[int], str],
     ):
-        """
-        Args:
-            maps: float ``[N, 2]`` each.
-            titles: one a map.
-            labels: int ``[N]``.
-            show: number of a point -> uint8 ``[H, W, 3]``, its clip.
-            tell: number of a point -> words about it.
-        """
         self.show, self.tell = show, tell
         self.error: Exception | None = None
         super().__init__(
@@ -65,23 +61,21 @@ class ClipScatter(anywidget.AnyWidget):
         )
         self.observe(self._chosen, "chosen")
 
-    def move(self, maps: Sequence[np.ndarray]) -> None:
-        """Put the same points elsewhere."""
-        self.maps = packed(maps)
-
     def recorded(self, maps: Mapping, control: ipywidgets.Widget) -> dict:
         """What the book shows: each clip's picture and words, the maps of each value."""
-        places = {
-            str(value): np.frombuffer(packed(some), np.float32).round(4).tolist()
-            for value, some in maps.items()
+        return {
+            "control": control.description,
+            "now": str(control.value),
+            "maps": {
+                str(value): np.frombuffer(packed(some), np.float32).round(4).tolist()
+                for value, some in maps.items()
+            },
+            "states": [
+                {"file": keep(as_png(self.show(point)), quality=50), "alt": self.tell(point)}
+                for point in range(len(self.labels))
+            ],
+            **{name: getattr(self, name) for name in ("titles", "colours", "labels")},
         }
-        states = [
-            {"file": keep(as_png(self.show(point)), quality=50), "alt": self.tell(point)}
-            for point in range(len(self.labels))
-        ]
-        about = {"titles": self.titles, "colours": self.colours, "labels": self.labels}
-        place = {"control": control.description, "now": str(control.value), "maps": places}
-        return {**place, "states": states, **about}
 
     def check(self) -> None:
         """Point at the first and the last clip and away; raise what went wrong."""
@@ -106,17 +100,12 @@ class ClipScatter(anywidget.AnyWidget):
 def show_scatter(
     maps: Mapping[object, Sequence[np.ndarray]], control: ipywidgets.Widget, *about
 ) -> ClipScatter:
-    """Display a :class:`ClipScatter` whose points lie where the control's value puts them.
-
-    Headless runs also point at its ends, and record every clip for the book.
-
-    Args:
-        maps: value of the control -> maps.
-        about: the other arguments of :class:`ClipScatter`.
-    """
+    """Display a :class:`ClipScatter` (``about``: its other arguments) whose points lie where the
+    control's value puts them. Headless runs also point at its ends, and record every clip for the
+    book."""
     now = maps[control.value]
     scatter = ClipScatter(now, *about)
-    control.observe(lambda change: scatter.move(maps[change.new]), "value")
+    ipywidgets.dlink((control, "value"), (scatter, "maps"), lambda value: packed(maps[value]))
     panels = [(title, points, "") for title, points in zip(scatter.titles, now, strict=True)]
     still = render(draw_doubts(panels, np.array(scatter.labels), columns=len(panels)))
     display(with_words(scatter, "Points that show their clips, live in Jupyter."), raw=True)
@@ -137,14 +126,8 @@ def packed(maps: Sequence[np.ndarray]) -> bytes:
 
 
 def side_by_side(hr: np.ndarray, lr: np.ndarray, count: int = 4) -> np.ndarray:
-    """A few frames of a clip in high resolution, and under them the same in low.
-
-    Args:
-        hr, lr: uint8 ``[T, h, w, 3]``, each of its own size.
-
-    Returns:
-        uint8 ``[2 * h, count * w, 3]``, the size of the HR frames.
-    """
+    """A few frames of a clip, uint8 ``[T, h, w, 3]``, in high resolution, and under them the same
+    in low, enlarged to the size of the HR frames: uint8 ``[2 * h, count * w, 3]``."""
     which = np.linspace(0, len(hr) - 1, count).round().astype(int)
     large = [enlarge(frame, hr.shape[1:3]) for frame in lr[which]]
     return np.concatenate([np.concatenate([*frames], 1) for frames in (hr[which], large)])

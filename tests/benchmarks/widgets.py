@@ -17,7 +17,7 @@ import numpy as np
 
 from statkit.runtime.cache import REPOSITORY
 from statkit.widgets.explorer import free_last_figure
-from statkit.widgets.picker import PickerBox
+from statkit.widgets.picker import ClipChoice
 
 from .measure import Comparison, Line, Missing
 from .workload import Workload
@@ -97,7 +97,7 @@ def _move(explorer) -> list[float]:
     """Milliseconds of moves of one control after the other to values anywhere on its scale; a
     choice of files has none."""
     rng, times = np.random.default_rng(0), []
-    widgets = [w for w in explorer.controls.values() if not isinstance(w, PickerBox)]
+    widgets = [w for w in explorer.controls.values() if not isinstance(w, ClipChoice)]
     for turn in range(MOVES):
         widget = widgets[turn % len(widgets)]
         value = _any_value(widget, rng)
