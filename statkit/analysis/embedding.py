@@ -17,18 +17,14 @@ STEPS = 500  # 1000 steps take twice as long and hardly change the neighbourhood
 def tsne(
     points: np.ndarray, perplexity: float = 30, *, start: str = "pca", seed: int = 0
 ) -> np.ndarray:
-    """Place points in two dimensions so that near points stay near; the result is cached.
+    """Place points, float ``[N, C]``, in two dimensions, float32 ``[N, 2]``, so that near points
+    stay near; the result is cached. Only neighbourhoods have a meaning; axes, sizes and gaps have
+    none. If all points are equal, all results are 0.
 
     Args:
-        points: float ``[N, C]``.
         perplexity: about the number of neighbours that stay near; see :func:`clip_perplexity`.
         start: "pca" starts from the two main directions, so that every seed gives nearly the same
             picture; "random" starts from random places.
-        seed: seed of the random numbers.
-
-    Returns:
-        float32 ``[N, 2]``. Only neighbourhoods have a meaning; axes, sizes and gaps have none. If
-        all points are equal, all results are 0.
 
     Raises:
         StatkitError: fewer than 4 points, another number of axes, or numbers that are not finite.
@@ -69,12 +65,9 @@ def clip_perplexity(perplexity: float, count: int) -> float:
 
 @dataclass(frozen=True)
 class Separation:
-    """How well points separate into classes.
-
-    nearest: per cent of points that their nearest neighbours classify correctly; silhouette: from
-    -1 to 1, 0 where classes overlap; same_scene: per cent of the nearest neighbours that come
-    from the point's own scene, None where the scenes are not known.
-    """
+    """How well points separate into classes. nearest: per cent of points that their nearest
+    neighbours classify correctly; silhouette: from -1 to 1, 0 where classes overlap; same_scene:
+    per cent of the nearest neighbours that come from the point's own scene, None if unknown."""
 
     nearest: float
     silhouette: float
@@ -110,12 +103,9 @@ def knn_accuracy(near: np.ndarray, labels: np.ndarray) -> float:
 
 
 def clark_evans_ratio(points: np.ndarray) -> float:
-    """Mean distance to the nearest other point, divided by its value for the same number of random
-    points on the same area (Clark and Evans, 1954): 1 at random, less for clumps, more for a grid.
-
-    Args:
-        points: float ``[N, 2]``; the area is that of their convex hull.
-    """
+    """Mean distance of points, float ``[N, 2]``, to the nearest other point, divided by its value
+    for the same number of random points on the same area, their convex hull (Clark and Evans,
+    1954): 1 at random, less for clumps, more for a grid."""
     from scipy.spatial import ConvexHull
 
     if np.linalg.matrix_rank(points - points.mean(0)) < 2:
@@ -126,16 +116,9 @@ def clark_evans_ratio(points: np.ndarray) -> float:
 
 
 def pick_clips(split: Split, which: str = "test", *, most: int = 9000, seed: int = 0) -> np.ndarray:
-    """int64 numbers of the clips to draw, in order.
-
-    Args:
-        which: "test", or "paper": also training clips, drawn at random; the paper's 9,000
-            clips must include training clips, because no test split of UCF101 has 9,000.
-        most: largest number of clips.
-
-    Raises:
-        ValueError: ``which`` has another value.
-    """
+    """int64 numbers of the clips to draw, in order: ``most`` at most, of the "test" split, or, as
+    "paper", also training clips, drawn at random; the paper's 9,000 clips must include training
+    clips, because no test split of UCF101 has 9,000. StatkitError if ``which`` is another."""
     if which not in ("test", "paper"):
         raise StatkitError(f"clips are of the 'test' split or as in the 'paper', got {which!r}")
     clips = split.test if which == "test" else np.concatenate(split)

@@ -19,11 +19,9 @@ PARTS = ("ce", "sat", "tat")
 
 @dataclass(frozen=True)
 class GradientStats:
-    """The three parts of Equation 4 on one batch.
-
-    values float64 ``[3]``, the losses before weighting; products float64 ``[3, 3]``, the inner
-    products of their gradients over all trained parameters; order as in ``PARTS``.
-    """
+    """The three parts of Equation 4 on one batch, in the order of ``PARTS``: values float64
+    ``[3]``, the losses before weighting; products float64 ``[3, 3]``, the inner products of their
+    gradients over all trained parameters."""
 
     values: np.ndarray
     products: np.ndarray

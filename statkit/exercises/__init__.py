@@ -39,11 +39,8 @@ class Verdict(NamedTuple):
 
 
 def check(answer: Callable) -> Verdict:
-    """Try a reader's function; never raises, so that an unsolved notebook still runs to its end.
-
-    Args:
-        answer: named as the exercise names it.
-    """
+    """Try a reader's function, named as the exercise names it; never raises, so that an unsolved
+    notebook still runs to its end."""
     name = getattr(answer, "__name__", "")
 
     def answered(*inputs):
@@ -79,11 +76,12 @@ def _words(error: Exception) -> str:
 def yours_or(answer: Callable, library: Callable) -> Callable:
     """The reader's function where its check passes, otherwise the library's; a line says which,
     for the next cells work with it."""
-    right = check(answer).right
-    whose = "your" if right else "the library's"
-    until = "" if right else ", until yours passes its check"
-    print(f"The next cells use {whose} {answer.__name__}{until}.")
-    return answer if right else library
+    name = answer.__name__
+    if check(answer).right:
+        print(f"The next cells use your {name}.")
+        return answer
+    print(f"The next cells use the library's {name}, until yours passes its check.")
+    return library
 
 
 def lesson_of(name: str) -> str | None:

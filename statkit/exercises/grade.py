@@ -42,16 +42,9 @@ class Grade(NamedTuple):
 
 
 def grade(notebook: Path, *, limit: float = LIMIT) -> list[Grade]:
-    """Check every exercise of the lessons that the notebook has exercises of.
-
-    An answer may use what the notebook's cells import, and what its own cell defines.
-
-    Args:
-        limit: seconds that an exercise may take, PyTorch's start included.
-
-    Raises:
-        StatkitError: not a notebook, or one without any exercise.
-    """
+    """Check every exercise of the lessons that the notebook has exercises of. An answer may use
+    what the notebook's cells import, and what its own cell defines, and may take ``limit`` seconds,
+    PyTorch's start included. StatkitError for no notebook, or one without any exercise."""
     try:
         book = json.loads(Path(notebook).read_text(encoding="utf-8-sig"))
         sources = ("".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code")
@@ -71,10 +64,9 @@ def grade(notebook: Path, *, limit: float = LIMIT) -> list[Grade]:
         answers |= {name: cell for name in names if lesson_of(name)}
     if not answers:
         raise StatkitError(f"{notebook} has no exercise of these lessons")
-    lessons = sorted({lesson_of(name) for name in answers})
     return [
         _grade(name, lesson, imports, answers.get(name), limit)
-        for lesson in lessons
+        for lesson in sorted({lesson_of(name) for name in answers})
         for name in LESSONS[lesson]
     ]
 

@@ -28,11 +28,7 @@ OF_A_RUN = re.compile(r"(?m)^(.*(\d+%\||: \d+it \[).*|figures = .*)\n?")  # bars
 
 def write_book(figures: Path) -> Path:
     """Write ``figures/book``: every executed notebook of ``figures/notebooks`` as a page, and
-    ``index.html`` with every figure that lies in ``figures``.
-
-    Returns:
-        The first page.
-    """
+    ``index.html``, which is returned, with every figure that lies in ``figures``."""
     book = figures / "book"
     lessons = {
         path.stem: nbformat.read(path, as_version=4)

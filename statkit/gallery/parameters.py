@@ -27,12 +27,8 @@ PARAMETERS: Mapping[str, Parameter] = {n: _declared(n, **about) for n, about in 
 
 
 def declaration(name: str, kind: str) -> Parameter:
-    """The permitted values of a notebook's parameter.
-
-    Args:
-        kind: as annotated in the notebook, "int" or "str"; a lesson's ``clip`` is a number in most
-            lessons and a file in one.
-    """
+    """The permitted values of a notebook's parameter of this kind, as annotated, "int" or "str":
+    ``clip`` is a number in most lessons and a file in one."""
     known = PARAMETERS.get(name)
     if known and not (kind == "str" and known.kind is int):
         return known
@@ -41,12 +37,8 @@ def declaration(name: str, kind: str) -> Parameter:
 
 def checked(name: str, kind: str, value: Any) -> Any:
     """Convert a parameter to its notebook's kind: a text is parsed, and a number becomes text if
-    the kind is text.
-
-    Raises:
-        ParameterError: wrong kind, or out of range; the message names kind and range.
-        StatkitError: a device that is not here.
-    """
+    the kind is text. ParameterError, for a wrong kind or a value out of range, names both;
+    StatkitError for a device that is not here."""
     parameter = declaration(name, kind)
     as_text = parameter.kind in (str, PATH, SEEDS) and type(value) is int
     if as_text or isinstance(value, str):
@@ -63,14 +55,11 @@ def checked(name: str, kind: str, value: Any) -> Any:
 
 def check_parameters(namespace: MutableMapping[str, Any], **choices: Sequence) -> None:
     """Check a notebook's parameters before any training; from then on the notebook shows errors of
-    the user as one line.
+    the user as one line. ParameterError for the first that is not of its kind, or out of its range.
 
     Args:
         namespace: the notebook's ``globals()``; its annotations mark the parameters.
         choices: permitted values of parameters that depend on the clips.
-
-    Raises:
-        ParameterError: the first parameter that is not of its kind, or out of its range.
     """
     one_line_in_notebooks()
     kinds = namespace.get("__annotations__", {})

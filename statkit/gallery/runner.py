@@ -48,17 +48,10 @@ class Job:
     parameters: dict
     record: Path | None = None  # a folder for the states of its explorers
 
-    @property
-    def number(self) -> str:
-        return self.notebook.name[:2]
-
 
 def notebook_parameters(notebook: Path) -> dict[str, str]:
-    """Names in the notebook's tagged cell, each with its kind as annotated.
-
-    Raises:
-        NotebookError: the file is not a complete notebook.
-    """
+    """Names in the notebook's tagged cell, each with its kind as annotated; NotebookError if the
+    file is not a complete notebook."""
     import papermill
 
     try:
@@ -94,7 +87,7 @@ def run_notebooks(
     jobs = _jobs(known, figures, parameters or {}, defaults or {}, record)
     first = [job for job in jobs if (parameters or defaults) and "fresh" in known[job.notebook]][:1]
     rest = [job for job in jobs if job not in first]
-    rest.sort(key=lambda job: (*LONGEST, job.number).index(job.number))
+    rest.sort(key=lambda job: (*LONGEST, job.notebook.name[:2]).index(job.notebook.name[:2]))
     available = cores()
     workers = max(1, min(workers or min(available, MOST_WORKERS), len(rest)))
     failures = []
@@ -114,18 +107,11 @@ def sweep_notebooks(
     *,
     defaults: dict | None = None,
 ) -> None:
-    """Run notebooks once for each value of one parameter, on the workers of a process pool or a
-    Dask cluster that see the same files. Each value has a folder ``NAME-VALUE`` in ``figures``.
-
-    Args:
-        sweep: the parameter's name and its values.
-
-    Raises:
-        NotebookError: as in :func:`run_notebooks`.
-    """
+    """Run notebooks once for each value of one parameter (its name and its values), on the workers
+    of a process pool or a Dask cluster that see the same files; otherwise as :func:`run_notebooks`.
+    Each value has a folder ``NAME-VALUE`` in ``figures``."""
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
-    name, values = sweep
-    jobs = []
+    jobs, (name, values) = [], sweep
     for value in values:
         folder = figures / re.sub(r"[^\w.,=-]+", "_", f"{name}-{value}")
         jobs += _jobs(known, folder, {**parameters, name: value}, defaults or {})
@@ -139,12 +125,9 @@ def _jobs(
     """A job per notebook, with its checked parameters; NotebookError if no notebook has one of the
     given parameters."""
     every = sorted({name for names in known.values() for name in names})
-    unknown = sorted(set(given) - set(every))
     numbers = {name for names in known.values() for name in names if names[name] == "int"}
-    if unknown:
-        raise NotebookError(
-            f"no notebook has a parameter {', '.join(unknown)}; there are {', '.join(every)}"
-        )
+    if unknown := ", ".join(sorted(set(given) - set(every))):
+        raise NotebookError(f"no notebook has a parameter {unknown}; there are {', '.join(every)}")
     jobs = []
     for notebook, kinds in known.items():
         common = {**defaults, **given, "figures": str(figures)}
@@ -181,7 +164,7 @@ class PrefixedStream:
         self.start, self.file = f"{number} | ", file
 
     def write(self, text: str) -> None:
-        lines = text.replace("\r", "\n").splitlines()
+        lines = text.splitlines()  # also at each "\r" of a progress bar
         self.file.write("".join(f"{self.start}{line}\n" for line in lines if line.strip()))
 
     def flush(self) -> None:
@@ -193,9 +176,9 @@ def _run_on(pool: Executor, jobs: Sequence[Job], threads: int) -> Iterable[str]:
     for future, job in running:
         try:
             problems, seconds = future.result()
+            took = f" ({seconds:.0f} s)"
         except Exception as error:  # papermill's own errors, and a kernel that died
-            problems, seconds = [_problem(error)], None
-        took = f" ({seconds:.0f} s)" if seconds is not None else ""
+            problems, took = [_problem(error)], ""
         print(f"{job.notebook.name}: {'failed' if problems else 'done'}{took}", flush=True)
         yield from (f"{job.notebook.name}: {problem}" for problem in problems)
 
@@ -216,8 +199,11 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
     print(f"{job.notebook.name}: running", flush=True)
     start = time.perf_counter()
     job.output.parent.mkdir(parents=True, exist_ok=True)
+    # A socket's path may have about a hundred characters; a job scheduler's TMPDIR can be as long.
+    long = len(tempfile.gettempdir()) > SHORT and os.access("/tmp", os.W_OK)
+    short = "/tmp" if long else None
     try:
-        with tempfile.TemporaryDirectory(prefix="statkit-", dir=_short_folder()) as sockets:
+        with tempfile.TemporaryDirectory(prefix="statkit-", dir=short) as sockets:
             # Over TCP, kernels warn that others can listen. Without a name of its own, a kernel's
             # local socket has the name of every other's that starts in the same folder.
             local = {"transport": "ipc", "ip": f"{sockets}/kernel"} if os.name == "posix" else {}
@@ -230,8 +216,8 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
                 execution_timeout=TIMEOUT,
                 progress_bar=False,
                 log_output=True,
-                stdout_file=PrefixedStream(job.number, sys.stdout),
-                stderr_file=PrefixedStream(job.number, sys.stderr),
+                stdout_file=PrefixedStream(job.notebook.name[:2], sys.stdout),
+                stderr_file=PrefixedStream(job.notebook.name[:2], sys.stderr),
                 config=Config({"KernelManager": local}),
             )
     finally:  # also for a notebook that failed
@@ -241,17 +227,9 @@ def _run_one(job: Job, threads: int) -> tuple[list[str], float]:
     return callback_errors(executed), time.perf_counter() - start
 
 
-def _short_folder() -> str | None:
-    """A folder for sockets. A socket's path may have about a hundred characters; the ``TMPDIR``
-    of a job scheduler can be that long."""
-    usual = tempfile.gettempdir()
-    return "/tmp" if len(usual) > SHORT and os.access("/tmp", os.W_OK) else None
-
-
 def without_widgets(notebook: NotebookNode) -> NotebookNode:
     """A copy of an executed notebook without widget state, which needs a kernel, and without this
-    machine's paths: the pictures stay, and the text of the controls stays.
-    """
+    machine's paths: the pictures stay, and the text of the controls stays."""
     kept = deepcopy(notebook)
     kept.metadata.pop("widgets", None)
     for name in ("input_path", "output_path"):

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,18 +30,15 @@ def save_figure(
     seed: int | None = None,
     caption: str = "",
 ) -> Path:
-    """Write ``name`` .png, .pdf, .npz (the arrays it shows) and .json (how it was made).
+    """Write ``name`` .png, .pdf, .npz (the arrays it shows) and .json (how it was made); the path
+    of the PNG file.
 
     Args:
         figure: from a ``draw_`` function; or an Explorer, saved with the current state of its
-            controls.
-        parameters: the values of the figure: with these values the controls show it again. The
-            values of an Explorer's controls are added.
+            controls, whose values are added to the parameters.
+        parameters: the values with which the controls show the figure again.
         dataset: the clips of the figure; the sidecar marks generated clips.
         caption: the figure's number in the paper and its point, for the book's first page.
-
-    Returns:
-        The path of the PNG file.
     """
     folder, parameters = Path(folder), dict(parameters or {})
     if isinstance(figure, Explorer):
@@ -72,10 +70,8 @@ def save_figure(
 def versions() -> dict[str, str]:
     """statkit, Python, the platform and the packages that affect numbers."""
     found = {"statkit": __version__, "python": platform.python_version()}
-    found["platform"] = platform.platform()
+    found |= {"platform": platform.platform(), **dict.fromkeys(PACKAGES, "not installed")}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
     return found
