@@ -10,7 +10,6 @@ from statkit.data.clips import Split
 from statkit.errors import StatkitError
 from statkit.runtime.cache import cache_folder, fingerprint, read_cached, write_atomically
 
-NEIGHBOURS = 5
 STEPS = 500  # 1000 steps take twice as long and hardly change the neighbourhoods
 
 
@@ -87,7 +86,7 @@ def separation(
     return Separation(knn_accuracy(near, labels), float(silhouette_score(points, labels)), share)
 
 
-def neighbours(points: np.ndarray, count: int = NEIGHBOURS) -> np.ndarray:
+def neighbours(points: np.ndarray, count: int = 5) -> np.ndarray:
     """int64 ``[N, count]``: the nearest other points of each point of ``[N, C]``."""
     from sklearn.neighbors import NearestNeighbors
 

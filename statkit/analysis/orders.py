@@ -24,12 +24,8 @@ def shuffled(clips: int, segments: int, seed: int = 0) -> np.ndarray:
 
 
 def without_action(inside: np.ndarray) -> np.ndarray:
-    """Replace each frame of the action by the nearest frame outside it (on a tie, the earlier).
-
-    Args:
-        inside: bool ``[N, K]``, which intervals lie in the true action. A clip without another
-            frame does not change.
-    """
+    """Replace each frame of the action, bool ``[N, K]``, by the nearest frame outside it (on a tie,
+    the earlier). A clip without another frame does not change."""
     places = np.arange(inside.shape[1])
     distance = np.abs(places[:, None] - places) + len(places) * inside[:, None, :]
     return np.where(inside.all(1, keepdims=True), places, distance.argmin(-1))

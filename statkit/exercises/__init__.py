@@ -17,9 +17,7 @@ import torch
 
 from . import checks
 
-LESSONS: dict[str, dict[str, dict]] = tomllib.loads(
-    Path(__file__).with_name("checks.toml").read_text("utf-8")
-)
+LESSONS = tomllib.loads(Path(__file__).with_name("checks.toml").read_text("utf-8"))
 ARRAYS = {"numpy": np.array, "uint8": np.uint8, "torch": torch.tensor, None: list}
 
 

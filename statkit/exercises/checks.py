@@ -16,9 +16,8 @@ def temporal_weights(answer: Callable) -> None:
     features = torch.randn(3, 4, 6)
     parameters = [values.detach() for values in module.parameters()]
     found = answer(features, *parameters)
-    assert tuple(found.shape) == (3, 4), (
-        f"a weight for each of 3 clips' 4 frames: (3, 4), not {tuple(found.shape)}"
-    )
+    shape = tuple(found.shape)
+    assert shape == (3, 4), f"a weight for each of 3 clips' 4 frames: (3, 4), not {shape}"
     total = found.sum(1)
     assert torch.allclose(total, torch.ones(3)), f"a clip's weights sum to 1, not {total[0]:.3f}"
     right = module(features).weights.detach()
@@ -77,7 +76,6 @@ def left_out(answer: Callable) -> None:
     assert found.shape == (5,), f"one error per point, not {found.shape}"
     assert np.abs(found).max() < 1e-6, "points on one line are missed by 0"
     bent = np.array([0.0, 0, 0, 0, 4])
-    found = abs(float(answer(x, bent)[4]))
-    assert abs(found - 4) < 1e-6, (
-        f"the last of 0, 0, 0, 0, 4 is missed by 4, not {found:.2f}: fit without it"
-    )
+    last = abs(float(answer(x, bent)[4]))
+    told = f"the last of 0, 0, 0, 0, 4 is missed by 4, not {last:.2f}: fit without it"
+    assert abs(last - 4) < 1e-6, told

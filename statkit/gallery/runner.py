@@ -77,12 +77,9 @@ def run_notebooks(
     every control to its ends; with ``record``, a folder for the pictures, it also draws the states
     that the book shows. Notebooks run in parallel, each with its share of the cores. With
     parameters, the networks that ship may not fit: then the first notebook that trains runs alone,
-    on all cores, because the other notebooks need its networks.
-
-    Raises:
-        NotebookError: no notebook has a parameter (before anything runs), a cell failed, or the
-            drawing of a control failed; the other notebooks finish first.
-    """
+    on all cores, because the other notebooks need its networks. NotebookError if no notebook has a
+    parameter (before anything runs), a cell failed, or the drawing of a control failed; the other
+    notebooks finish first."""
     known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
     jobs = _jobs(known, figures, parameters or {}, defaults or {}, record)
     first = [job for job in jobs if (parameters or defaults) and "fresh" in known[job.notebook]][:1]

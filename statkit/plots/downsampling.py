@@ -111,13 +111,9 @@ def draw_kernels(
 def draw_information(
     sizes: Sequence[tuple[int, int]], kept: np.ndarray, *, height: int = 12
 ) -> Figure:
-    """How much of a clip is left at each resolution: of its pixels, picture and movement.
-
-    Args:
-        sizes: ``(h, w)`` each, rising; the last is the recorded size.
-        kept: ``[N, len(sizes), 2]``, :func:`statkit.lowres.variance_kept` of N clips.
-        height: rows of the resolution to speak of, one of ``sizes``.
-    """
+    """How much of a clip is left at each of the sizes ``(h, w)``, rising to the recorded one: of
+    its pixels, picture and movement (``[N, len(sizes), 2]``,
+    :func:`statkit.lowres.variance_kept` of N clips); ``height``, of a size, is the one marked."""
     rows = np.array([size[0] for size in sizes])
     marked = int(np.flatnonzero(rows == height)[0])
     pixels = 100 * np.prod(sizes, 1) / np.prod(sizes[-1])

@@ -16,7 +16,6 @@ from .style import MUTED, WIDTH, attach, drawing, new_figure
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
 MARKERS = ("o", "^", "s", "P", "X", "D", "v")
 MOST_IN_LEGEND, LEGEND_COLUMNS = 24, 6
-PLAIN = "#c8c8c8"
 
 
 def class_style(label: int) -> tuple[str, str]:
@@ -102,7 +101,7 @@ def draw_map(
     axes.set_xlabel(words, fontsize=8)
     size = float(np.clip(6000 / len(points), 2, 14))
     front = np.full(len(points), True) if only is None else labels == only
-    axes.scatter(*points[~front].T, s=size, color=PLAIN, lw=0)
+    axes.scatter(*points[~front].T, s=size, color="#c8c8c8", lw=0)
     colours, markers = np.array([class_style(label) for label in labels]).T
     for marker in np.unique(markers[front]):
         here = front & (markers == marker)

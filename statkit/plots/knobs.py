@@ -25,6 +25,12 @@ LABELS = {
     "clutter": "clutter: bars and moving shapes, as a factor",
     "clips": "clips: training clips",
 }
+AXES = {
+    "gap": "gap: teacher - plain student (points)",
+    "specific": "specific: distance of the teacher's maps from their mean",
+    "spread": "spread of the teacher's temporal weights between clips",
+    "pixels": "linear model on the pixels of one LR frame (per cent)",
+}
 MEASURES = {
     "from_blind": ("maps, from blind", "#0072B2", "--"),
     "specific": ("maps, specific", "#0072B2", "-"),
@@ -101,14 +107,6 @@ def draw_knob(runs: Sequence[Result], knob: str, *, value: float | None = None) 
     said = "; ".join(f"{one:g}: {gain}" for one, gain in zip(values, gains, strict=True))
     alt = f"Gain of SAT+TAT in points by {knob} ({default}): {said}."
     return style.attach(figure, alt, **arrays)
-
-
-AXES = {
-    "gap": "gap: teacher - plain student (points)",
-    "specific": "specific: distance of the teacher's maps from their mean",
-    "spread": "spread of the teacher's temporal weights between clips",
-    "pixels": "linear model on the pixels of one LR frame (per cent)",
-}
 
 
 @style.drawing

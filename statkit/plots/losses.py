@@ -10,7 +10,6 @@ from statkit.analysis.gradients import GradientStats
 from .style import COLOURS, MUTED, OTHER, attach, drawing, new_figure
 
 TITLES = ("cross-entropy", "SAT, where", "TAT, when")
-PART_COLOURS = (OTHER, COLOURS["sat"], COLOURS["tat"])
 
 
 @drawing
@@ -31,7 +30,7 @@ def draw_loss_parts(pull: GradientStats, *, weights: Sequence[float]) -> Figure:
         (0.57, f"gradient: length {pull.total_norm(weights):.3g}", shares, percent, ends),
     ):
         axes = figure.add_axes((x, 0.14, 0.41, 0.56))
-        axes.barh(range(3), lengths, height=0.6, color=PART_COLOURS)
+        axes.barh(range(3), lengths, 0.6, color=[OTHER, COLOURS["sat"], COLOURS["tat"]])
         for place, (length, word) in enumerate(zip(lengths, words, strict=True)):
             axes.text(max(length, 0), place, f" {word}", va="center")
         axes.axvline(0, color=MUTED, lw=0.8)

@@ -149,7 +149,6 @@ class _SharesBox(ipywidgets.GridBox):
             for label, share in zip(labels, value, strict=True)
         ]
         super().__init__(self.sliders, value=value, layout=GRID | WHOLE_ROW)
-        self._settling = False
         for slider in self.sliders:
             slider.observe(self._moved, "value")
         self.observe(self._settle, "value")
@@ -157,15 +156,12 @@ class _SharesBox(ipywidgets.GridBox):
     def _moved(self, change) -> None:
         moved = self.sliders.index(change["owner"])
         # A browser rounds what it is given to whole steps and says so: nobody moved anything.
-        rounded = abs(change["new"] - self.value[moved]) < self.STEP / 2
-        if not self._settling and not rounded:
+        if abs(change["new"] - self.value[moved]) >= self.STEP / 2:
             self.value = rescale(self.value, moved, change["new"])
 
     def _settle(self, _change) -> None:
-        self._settling = True
         for slider, share in zip(self.sliders, self.value, strict=True):
             slider.value = share
-        self._settling = False
 
 
 def spread(values: Sequence, most: int) -> list:

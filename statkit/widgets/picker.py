@@ -39,8 +39,7 @@ class FileButton(anywidget.AnyWidget):
     def _part(self, _widget, about: dict, buffers: list) -> None:
         if about.get("at") == 0:
             self._parts = bytearray()
-        for part in buffers:
-            self._parts += part
+        self._parts += b"".join(buffers)
         if about["last"]:
             content, self._parts = bytes(self._parts), bytearray()
             self.received(about["name"], about["size"], content if buffers else None)
