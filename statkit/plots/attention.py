@@ -44,9 +44,8 @@ def draw_attention(
 def over_frames(frames: np.ndarray, maps: np.ndarray, overlay: float) -> np.ndarray:
     """Maps ``[K, h, w]`` in colour over grey frames ``[K, H, W, 3]``, each map from its own least
     (dark) to its own greatest value (bright)."""
-    large = F.interpolate(
-        torch.from_numpy(maps)[:, None], frames.shape[1:3], mode="bilinear", align_corners=False
-    )[:, 0].numpy()
+    large = F.interpolate(torch.from_numpy(maps)[:, None], frames.shape[1:3], mode="bilinear")
+    large = large[:, 0].numpy()
     low, high = large.min((1, 2), keepdims=True), large.max((1, 2), keepdims=True)
     shade = np.rint(255 * (large - low) / np.maximum(high - low, 1e-12)).astype(np.uint8)
     grey = (1 - overlay) * frames.mean(-1, keepdims=True)

@@ -105,7 +105,7 @@ def draw_map(
     colours, markers = np.array([class_style(label) for label in labels]).T
     for marker in np.unique(markers[front]):
         here = front & (markers == marker)
-        axes.scatter(*points[here].T, size, colours[here], marker, lw=0, alpha=0.85)
+        axes.scatter(*points[here].T, size, colours[here], marker=marker, lw=0, alpha=0.85)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(visible=True, color=MUTED, linewidth=0.5)
