@@ -30,9 +30,8 @@ def spatial_attention(block_output: Tensor, p: float = 1, *, reduction: str = "s
         )
     if reduction not in REDUCTIONS:
         raise ValueError(f"reduction {reduction!r} is not one of {REDUCTIONS}")
-    # Always float32: half precision overflows for p = 2.
-    magnitude = block_output if block_output.dtype == torch.float64 else block_output.float()
-    magnitude = magnitude.abs()
+    # Never half precision, which overflows for p = 2.
+    magnitude = block_output.to(torch.promote_types(block_output.dtype, torch.float32)).abs()
     if p != 1:
         magnitude = magnitude**p
     return magnitude.amax(1) if reduction == "max" else getattr(magnitude, reduction)(1)
@@ -54,8 +53,7 @@ class TemporalAttention(nn.Module):
     fixed by the second layer.
 
     Args:
-        features: number C of channels of the feature of an interval.
-        segments: K.
+        features: C, the length of the feature of an interval. segments: K.
         hidden: width of the first layer, 64 in the paper.
         shared: not in the paper: one scorer C -> ``hidden`` -> 1 for all intervals. It ignores
             the interval number and cannot compare intervals; ``fc1`` is then ``[B, K * hidden]``.

@@ -23,11 +23,9 @@ from statkit.runtime.parameters import pasted_path
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a backbone, and which input the paper gives it.
-
-    ``build()`` returns a torchvision-like network with ``layer1`` to ``layer4``;
-    ``weights`` are torchvision's; where it has none, ``wants`` names a file that others publish.
-    """
+    """How to build a backbone (like torchvision's, with ``layer1`` to ``layer4``), and which input
+    the paper gives it. ``weights`` are torchvision's; where it has none, ``wants`` names a file
+    that others publish."""
 
     build: Callable[..., nn.Module]
     channels: int
@@ -43,34 +41,22 @@ class Architecture:
         """Whether the backbone is 3-D: its input then has a time axis."""
         return self.frames_per_segment > 1
 
-    @property
-    def has_weights(self) -> bool:
-        """Whether pretrained weights exist: torchvision's, or a file that others publish."""
-        return bool(self.weights or self.wants)
-
 
 def find_weights(name: str, pretrained: bool | str | Path) -> Any:
-    """Find the pretrained weights of a backbone: a file, torchvision's weights, or None.
-
-    Args:
-        pretrained: as in :func:`statkit.models.build_model`.
-
-    Raises:
-        StatkitError: no weights of this name exist, or the file does not exist.
-    """
-    found: Any = _weights_file(name, pretrained)
-    if found is None and pretrained:
-        found = MODELS[name].weights
-        if found is None:
-            wants = MODELS[name].wants
-            raise StatkitError(
-                f"torchvision has no pretrained weights for {name!r}"
-                + (f". It wants a file: {wants}" if wants else "")
-                + f". Name a file (--pretrained FILE), or put it as {name}*.pth into the folder "
-                "that $STATKIT_WEIGHTS names, or start from random weights (--pretrained no)"
-            )
-    if isinstance(found, Path) and not found.is_file():
-        raise StatkitError(f"no weights at {found}")
+    """The pretrained weights of a backbone, as in :func:`statkit.models.build_model`: a file,
+    torchvision's weights, or None; StatkitError if they do not exist."""
+    file = _weights_file(name, pretrained)
+    if file and not file.is_file():
+        raise StatkitError(f"no weights at {file}")
+    found = file or (MODELS[name].weights if pretrained else None)
+    if pretrained and not found:
+        wants = MODELS[name].wants
+        raise StatkitError(
+            f"torchvision has no pretrained weights for {name!r}"
+            + (f". It wants a file: {wants}" if wants else "")
+            + f". Name a file (--pretrained FILE), or put it as {name}*.pth into the folder "
+            "that $STATKIT_WEIGHTS names, or start from random weights (--pretrained no)"
+        )
     return found
 
 
@@ -145,11 +131,8 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def download_weights(architecture: Architecture) -> dict[str, torch.Tensor]:
-    """torchvision's weights; a broken file of an earlier download is renamed first.
-
-    Raises:
-        StatkitError: the weights cannot be downloaded.
-    """
+    """torchvision's weights; StatkitError if they cannot be downloaded. A broken file of an earlier
+    download is renamed first."""
     url = architecture.weights.url
     file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     state = read_cached(file, partial(torch.load, map_location="cpu", weights_only=True))
@@ -176,9 +159,8 @@ class _DemoBackbone(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         self.layer1 = resnet.BasicBlock(width, width)
-        for stage in (2, 3, 4):
+        for stage, stride in ((2, 2), (3, 2), (4, 1)):
             inputs, outputs = width * 2 ** (stage - 2), width * 2 ** (stage - 1)
-            stride = 2 if stage < 4 else 1
             shortcut = nn.Sequential(
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
             )
@@ -206,15 +188,15 @@ class _DemoR2Plus1D(nn.Module):
         )
         builder = video_resnet.Conv2Plus1D
         self.layer1 = video_resnet.BasicBlock(width, width, builder)
-        for stage in (2, 3, 4):
+        for stage, side in ((2, 2), (3, 2), (4, 1)):
             inputs, outputs = width * 2 ** (stage - 2), width * 2 ** (stage - 1)
-            stride = (2, 2, 2) if stage < 4 else (2, 1, 1)
+            stride = (2, side, side)
             shortcut = nn.Sequential(
                 nn.Conv3d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm3d(outputs)
             )
             block = video_resnet.BasicBlock(inputs, outputs, builder, 1, shortcut)
             spatial, temporal = block.conv1[0][0], block.conv1[0][3]
-            spatial.stride, temporal.stride = (1, *stride[1:]), (stride[0], 1, 1)
+            spatial.stride, temporal.stride = (1, side, side), (2, 1, 1)
             setattr(self, f"layer{stage}", block)
 
 

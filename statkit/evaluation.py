@@ -8,9 +8,8 @@ from itertools import product
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from .backbones import MODELS
 from .data.stored import FrameStore, Source
 from .models import NetOutput, STATNet
 from .runtime.device import autocast
@@ -18,11 +17,8 @@ from .sampling import BatchIndex, eval_batches, segment_indices
 
 
 def precision_at_k(logits: Tensor, labels: Tensor, k: Sequence[int] = (1, 5)) -> tuple[float, ...]:
-    """Share of clips, in per cent, whose label is among the k highest logits; one number per k.
-
-    Args:
-        logits: ``[N, classes]``. labels: int64 ``[N]``. A k above the number of classes counts all.
-    """
+    """Share of clips, in per cent, whose label (int64 ``[N]``) is among the k highest logits
+    ``[N, classes]``; one number per k. A k above the number of classes counts all."""
     if len(logits) != len(labels) or not len(labels):
         raise ValueError(f"{len(logits)} predictions for {len(labels)} labels")
     ranked = logits.topk(min(max(k), logits.shape[1]), dim=1).indices
@@ -31,15 +27,12 @@ def precision_at_k(logits: Tensor, labels: Tensor, k: Sequence[int] = (1, 5)) ->
 
 
 def attention_on_actor(maps: Tensor, masks: Tensor) -> Tensor:
-    """Mean attention on the actor, relative to the mean attention in the whole frame.
+    """float32 ``[N]``: mean attention on the actor over mean attention in the frame. 1 means
+    uniform attention, more is better; NaN where there is no actor or no attention.
 
     Args:
         maps: ``[N, h, w]``, not negative.
         masks: bool ``[N, H, W]``, the actor's pixels.
-
-    Returns:
-        float32 ``[N]``: mean attention on the actor over mean attention in the frame. 1 means
-        uniform attention, more is better; NaN where there is no actor or no attention.
     """
     cover = F.interpolate(masks[:, None].float(), size=maps.shape[-2:], mode="area")[:, 0]
     on_actor = (maps * cover).sum((1, 2)) / cover.sum((1, 2))
@@ -47,12 +40,8 @@ def attention_on_actor(maps: Tensor, masks: Tensor) -> Tensor:
 
 
 def attention_in_action(weights: Tensor, positions: Tensor, intervals: Tensor) -> Tensor:
-    """Share of the temporal attention on frames inside the true action interval, ``[B]``.
-
-    Args:
-        weights: ``[B, K]``, summing to 1.
-        positions: ``[B, K]``, frame numbers. intervals: ``[B, 2]``, first frame and last frame + 1.
-    """
+    """``[B]``: share of the temporal attention, weights ``[B, K]`` with sum 1, on the frames with
+    positions ``[B, K]`` inside the true action, intervals ``[B, 2]`` (first frame, last + 1)."""
     inside = (positions >= intervals[:, :1]) & (positions < intervals[:, 1:])
     return (weights * inside).sum(1)
 
@@ -63,7 +52,7 @@ def unit_map_sum(maps: Tensor) -> Tensor:
 
 
 def map_distances(mean: Tensor) -> tuple[float, float]:
-    """How much a block's attention maps say, from their mean alone.
+    """How much a block's attention maps say, from their mean ``[D]`` alone.
 
     With u_n the unit map of a frame (Equation 2) and m = mean_n u_n, both are root mean squares
     over the frames, from 0 to sqrt(2):
@@ -72,9 +61,6 @@ def map_distances(mean: Tensor) -> tuple[float, float]:
       ``sqrt(mean_n ||u_n - b||^2) = sqrt(2 - 2 m.b)``;
     - **specific**, the distance to one map for all clips, their scaled mean:
       ``sqrt(mean_n ||u_n - m/||m|| ||^2) = sqrt(2 - 2 ||m||)``. It is 0 if all frames have one map.
-
-    Args:
-        mean: ``[D]``, m.
     """
     blind = mean.sum() / len(mean) ** 0.5
     from_blind, specific = (2 - 2 * torch.stack([blind, mean.norm()])).clamp_min(0).sqrt().tolist()
@@ -99,11 +85,9 @@ class Evaluation:
     """The results of one network on some clips; attention scores exist only for a known truth.
 
     prec1, prec5 in per cent; logits ``[N, classes]``; features ``[N, K, C]``; embedding ``[N, C]``;
-    weights ``[N, K]``;
-    on_actor: a number per block, see :func:`attention_on_actor`; in_action: a share from 0 to 1;
-    in_action_blind: the share for equal weights; actor_scores ``[4, N*K]``: scores of every block
-    on every frame; their means over the frames are on_actor; from_blind and specific: a number per
-    block, see :func:`map_distances`.
+    weights ``[N, K]``; in_action: a share from 0 to 1; in_action_blind: the share for equal
+    weights; actor_scores ``[4, N*K]``: :func:`attention_on_actor` of every block on every frame,
+    and on_actor their means; from_blind and specific: a number per block (:func:`map_distances`).
     """
 
     prec1: float
@@ -136,9 +120,9 @@ class Prediction:
     """The output of one network for one clip (Figure 5).
 
     frames float32 ``[K, H, W, 3]`` in 0..1, the network's input; maps, four arrays ``[K, h, w]``,
-    Equation 1 of each block; weights ``[K]``, the temporal attention; answer and probability, the
-    most probable class and its probability; inside, bool ``[K]``, which intervals lie in the true
-    action; probabilities float32 ``[classes]``, of every class.
+    Equation 1 of each block; weights ``[K]``, the temporal attention; answer, the most probable
+    class; inside, bool ``[K]``, which intervals lie in the true action; probabilities float32
+    ``[classes]``.
     """
 
     frames: np.ndarray
@@ -153,13 +137,8 @@ class Prediction:
 def predict_frames(
     network: STATNet, frames: np.ndarray, size: tuple[int, int], classes: Sequence[str]
 ) -> Prediction:
-    """Apply a network to the centre frames of a clip's intervals; 2-D networks only.
-
-    Args:
-        frames: uint8 ``[T, h, w, 3]``, the HR or LR frames of the clip.
-        size: the network's input size; the frames are resized to it.
-        classes: names of the network's outputs.
-    """
+    """Apply a network to the centre frames of a clip's intervals; 2-D networks only. The clip's HR
+    or LR frames, uint8 ``[T, h, w, 3]``, are resized to ``size``, the network's input size."""
     source, lengths = Source(frames[None], size), np.array([len(frames)])
     draw = next(eval_batches(np.array([0]), lengths, network.segments, 1, batch_size=1))
     output = forward_eval(network, source, draw)
@@ -207,31 +186,29 @@ def evaluate(
     """
     store.fill(clips)
     truth = store.dataset.truth
-    logits, features, embeddings, weights = [], [], [], []
-    on_actor, in_action, blind = [], [], []
+    seen, on_actor, positions = [], [], []
     sums, maps_seen = [torch.zeros(())] * 4, 0
-    per_segment = MODELS[network.name].frames_per_segment
+    per_segment = network.frames_per_segment
     which = clips, store.lengths, network.segments, per_segment
     for draw in eval_batches(*which, batch_size=batch_size):
         output = forward_eval(network, source, draw, precision=precision)
-        logits.append(output.logits.float().cpu())
-        features.append(output.features.cpu())
-        embeddings.append(output.embedding.float().cpu())
-        weights.append(output.tam.weights.float().cpu())
+        parts = output.logits, output.features, output.embedding, output.tam.weights
+        seen.append([part.float().cpu() for part in parts])
         units = (unit_map_sum(values) for values in output.attention_maps)
         sums = [before + unit for before, unit in zip(sums, units, strict=True)]
         maps_seen += len(output.attention_maps[0])
         if truth is None:
             continue
-        positions = store.positions[draw.clips[:, None], draw.frames[..., per_segment // 2]]
+        positions.append(store.positions[draw.clips[:, None], draw.frames[..., per_segment // 2]])
         if not network.temporal:
             masks, maps = actor_masks(store, draw), output.attention_maps
             on_actor.append(torch.stack([attention_on_actor(m.float().cpu(), masks) for m in maps]))
-        where = torch.from_numpy(positions), torch.from_numpy(truth.intervals[draw.clips])
-        in_action.append(attention_in_action(weights[-1], *where))
-        equal = torch.full_like(weights[-1], 1 / network.segments)
-        blind.append(attention_in_action(equal, *where))
-    answers = torch.cat(logits)
+    answers, features, embedding, weights = map(torch.cat, zip(*seen, strict=True))
+    in_action = blind = None
+    if truth is not None:
+        where = [torch.from_numpy(a) for a in (np.concatenate(positions), truth.intervals[clips])]
+        equal = torch.full_like(weights, 1 / network.segments)
+        in_action, blind = (attention_in_action(w, *where).mean().item() for w in (weights, equal))
     if flips or offsets > 1:
         looks = []
         for view, place in product(range(1 + flips), (np.arange(offsets) + 0.5) / offsets):
@@ -247,12 +224,12 @@ def evaluate(
         prec1,
         prec5,
         answers,
-        torch.cat(features),
-        torch.cat(embeddings),
-        torch.cat(weights),
+        features,
+        embedding,
+        weights,
         None if scores is None else tuple(scores.nanmean(1).tolist()),
-        torch.cat(in_action).mean().item() if in_action else None,
-        torch.cat(blind).mean().item() if blind else None,
+        in_action,
+        blind,
         scores,
         *zip(*distances, strict=True),
     )
@@ -268,23 +245,17 @@ def actor_masks(store: FrameStore, draw: BatchIndex) -> Tensor:
 
 
 def fit_probe(features: Tensor, labels: np.ndarray, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Fit a logistic regression to frozen features; each feature is standardised first.
-
-    Args:
-        features: float32 ``[N, C]``. labels: ``[N]``; each class, from 0 on, occurs at least once.
-
-    Returns:
-        Weight ``[classes, C]`` and bias ``[classes]`` of the equivalent linear layer on features
-        that are not standardised.
+    """Fit a logistic regression to frozen features, float32 ``[N, C]``, each standardised first;
+    in the labels ``[N]`` each class, from 0 on, occurs at least once. The result is the weight
+    ``[classes, C]`` and bias ``[classes]`` of the equivalent linear layer on the features as given.
     """
     from sklearn.linear_model import LogisticRegression
 
     mean, spread = features.mean(0), features.std(0, correction=0).clamp_min(1e-6)
     classifier = LogisticRegression(C=0.01, max_iter=2000, random_state=seed)
     classifier.fit(((features - mean) / spread).numpy(), labels)
-    weight, bias = (
-        torch.from_numpy(values).float() for values in (classifier.coef_, classifier.intercept_)
-    )
+    weight = torch.from_numpy(classifier.coef_).float()
+    bias = torch.from_numpy(classifier.intercept_).float()
     if len(weight) == 1:  # scikit-learn gives one row for two classes
         weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
     weight = weight / spread
@@ -315,14 +286,11 @@ def start_as_probe(
     fine-tuning from a random head (Kumar et al., 2022).
     """
     if not keep_tam:
-        with torch.no_grad():
-            network.tam.fc2.weight.zero_()
-            network.tam.fc2.bias.zero_()
+        nn.init.zeros_(network.tam.fc2.weight)
+        nn.init.zeros_(network.tam.fc2.bias)
     found = evaluate(network, source, store, clips)
     weight, bias = fit_probe(found.embedding, store.dataset.labels[clips], seed=seed)
-    with torch.no_grad():
-        network.head.weight.copy_(weight)
-        network.head.bias.copy_(bias)
+    network.head.load_state_dict({"weight": weight, "bias": bias})
 
 
 def best_answers(

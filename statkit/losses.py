@@ -15,7 +15,6 @@ DISTANCES = ("norm", "sum", "mean")
 TIMES = ("whole", "step", "mean")
 SIZES = ("pool", "upsample")
 TAT_TARGETS = ("paper", "softmax")
-PARTS = ("total", "ce", "sat", "tat", "kd")
 
 
 def sat_loss(
@@ -69,11 +68,9 @@ def tat_loss(
     sample_weights: Tensor | None = None,
     specific: bool = False,
 ) -> Tensor:
-    """Equation 3: how far the student's temporal attention is from the teacher's.
-
-    The same distance as Equation 2, over the outputs ``[B, hidden]`` and ``[B, K]`` of the two
-    fully-connected layers of the temporal attention module. Arguments as in :func:`sat_loss`.
-    """
+    """Equation 3: how far the student's temporal attention is from the teacher's. The distance,
+    arguments and errors of :func:`sat_loss`, over the outputs ``[B, hidden]`` and ``[B, K]`` of the
+    two fully-connected layers of the temporal attention module."""
     pairs = list(zip(student_outputs, teacher_outputs, strict=True))
     for student, teacher in pairs:
         if student.shape != teacher.shape:
@@ -128,14 +125,11 @@ def confidence_weights(
     chances = teacher_logits.detach().float().softmax(1)
     likeliest = chances.max(1).values
     clips = likeliest if labels is None else chances.gather(1, labels[:, None])[:, 0]
-    segments = teacher_weights.shape[1]
-    return ConfidenceWeights(
-        clips, (clips[:, None] * segments * teacher_weights.detach().float()).flatten()
-    )
+    frames = clips[:, None] * teacher_weights.shape[1] * teacher_weights.detach().float()
+    return ConfidenceWeights(clips, frames.flatten())
 
 
-@dataclass(frozen=True)
-class LossParts:
+class LossParts(NamedTuple):
     """Scalars: the weighted total (to be differentiated) and the losses before weighting."""
 
     total: Tensor
@@ -146,7 +140,10 @@ class LossParts:
 
     def values(self) -> dict[str, float]:
         """All the losses as plain numbers, for a progress bar."""
-        return {name: getattr(self, name).detach().item() for name in PARTS}
+        return {name: part.item() for name, part in self._asdict().items()}
+
+
+PARTS = LossParts._fields
 
 
 @dataclass(frozen=True)
@@ -200,25 +197,22 @@ class STATLoss:
             teacher: has ``.attention_maps``, ``.tam`` and ``.logits``; None only if all weights
                 except ``ce`` are 0.
         """
-        zero = student.logits.new_zeros((), dtype=torch.float32)
-        ce = sat = tat = kd = zero
+        total = ce = sat = tat = kd = student.logits.new_zeros((), dtype=torch.float32)
         if labels is None and self.ce:
             raise ValueError("the cross-entropy has a weight but there are no labels")
         if teacher is None and (self.sat or self.tat or self.kd):
             raise ValueError("SAT, TAT or KD has a weight but there is no teacher")
         if labels is not None:
-            ce = F.cross_entropy(
-                student.logits.float(), labels, label_smoothing=self.label_smoothing
-            )
+            smoothing = self.label_smoothing
+            ce = F.cross_entropy(student.logits.float(), labels, label_smoothing=smoothing)
         if teacher is not None:
-            clips: Tensor | None = None
-            frames: Tensor | None = None
+            clips = frames = None
             if self.confident:
                 clips, frames = confidence_weights(teacher.logits, teacher.tam.weights, labels)
             how: dict[str, Any] = {"distance": self.distance, "specific": self.specific}
-            axes: dict[str, Any] = {"time": self.time, "sizes": self.sizes}
+            axes: dict[str, Any] = {"time": self.time, "sizes": self.sizes, **how}
             ours, theirs = student.attention_maps, teacher.attention_maps
-            sat = sat_loss(ours, theirs, self.sat_blocks, sample_weights=frames, **how, **axes)
+            sat = sat_loss(ours, theirs, self.sat_blocks, sample_weights=frames, **axes)
             ours, theirs = (
                 (tam.fc1, tam.fc2 if self.tat_targets == "paper" else tam.weights)
                 for tam in (student.tam, teacher.tam)
@@ -226,7 +220,6 @@ class STATLoss:
             tat = tat_loss(ours, theirs, self.tat_layers, sample_weights=clips, **how)
         if self.kd:
             kd = kd_loss(student.logits, teacher.logits)
-        total = zero
         # A part with weight 0 is reported but is not in the graph.
         for weight, part in ((self.ce, ce), (self.sat, sat), (self.tat, tat), (self.kd, kd)):
             if weight:
@@ -245,8 +238,7 @@ def _attention_distance(
     if distance not in DISTANCES:
         raise ValueError(f"distance {distance!r} is not one of {DISTANCES}")
     how = distance, sample_weights, specific, time
-    parts = [_distance(s, t.detach(), *how) for s, t in pairs]
-    return sum(weight * part for weight, part in zip(weights, parts, strict=True))
+    return sum(w * _distance(s, t.detach(), *how) for w, (s, t) in zip(weights, pairs, strict=True))
 
 
 def _distance(
@@ -267,16 +259,14 @@ def _distance(
     if distance == "norm":
         distances = torch.linalg.vector_norm(difference, dim=1)
     else:
-        squares = difference.square()
-        distances = squares.sum(1) if distance == "sum" else squares.mean(1)
+        distances = getattr(difference.square(), distance)(1)  # "sum" or "mean"
     return (distances if sample_weights is None else sample_weights * distances).mean()
 
 
 def _unit(values: Tensor) -> Tensor:
     """``[N, ...]`` -> ``[N, D]`` of unit L2 norm; an all-zero sample stays zero."""
-    vectors = values.flatten(1)
-    vectors = vectors if vectors.dtype == torch.float64 else vectors.float()
-    return F.normalize(vectors, dim=1, eps=EPS)
+    precise = torch.promote_types(values.dtype, torch.float32)
+    return F.normalize(values.flatten(1).to(precise), dim=1, eps=EPS)
 
 
 def _match(student: Tensor, teacher: Tensor, sizes: str) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ sensor: one for the rows and one for the columns.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -29,7 +28,7 @@ def to_low_res(
         size: ``(h, w)`` of the result, at most the size of the crop.
         blur: standard deviation of the Gaussian point spread, in low-resolution pixels.
         noise: standard deviation of the sensor noise, in grey levels (of 255).
-        seed: seed of the noise; the same seed gives the same noise.
+        seed: of the noise.
 
     Returns:
         uint8 ``[T, h, w, 3]``. Without blur and noise, the exact area average, rounded.
@@ -59,10 +58,7 @@ def to_low_res(
 
 
 def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """uint8 ``[T, H, W, 3]`` -> ``[T, h, w, 3]``: area average to shrink, bilinear to enlarge.
-
-    The function does not crop or degrade; it resizes HR frames to the network's input size.
-    """
+    """uint8 ``[T, H, W, 3]`` -> ``[T, h, w, 3]``: area average to shrink, bilinear to enlarge."""
     _check(frames)
     height, width = frames.shape[1:3]
     if (height, width) == tuple(size):
@@ -73,17 +69,12 @@ def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def variance_kept(frames: np.ndarray, size: tuple[int, int]) -> tuple[float, float]:
-    """The shares of a clip's variance, from 0 to 1, that an area average to ``size`` preserves.
+    """The shares of a clip's variance, from 0 to 1, that an area average to ``size`` preserves, of
+    frames uint8 ``[T, H, W, 3]``: of the picture (the differences between the pixels of a frame)
+    and of the movement (between a pixel's values over time); NaN where there are none.
 
     The variance of the HR pixels is the variance between LR pixels plus the variance inside them.
     The share is the first part. For white noise, it equals the ratio of the numbers of pixels.
-
-    Args:
-        frames: uint8 ``[T, H, W, 3]``, cropped to the aspect ratio of ``size``.
-
-    Returns:
-        Of the picture (the differences between the pixels of a frame) and of the movement (the
-        differences between a pixel's values over time); NaN where there are none.
     """
     _check(frames)
     frames = centre_crop(frames, size).astype(np.float32)
@@ -129,30 +120,22 @@ def _camera_matrix(source: int, target: int, blur: float) -> np.ndarray:
     return area.astype(np.float32)
 
 
-class _Camera(NamedTuple):
-    """One axis of the camera, ``weights [target, source]`` float32. Only the weights of sensor
-    pixel i from ``first[i]`` up to, not including, ``end[i]`` are not zero."""
-
-    weights: np.ndarray
-    first: tuple[int, ...]
-    end: tuple[int, ...]
-
-    def gather(self, light: np.ndarray) -> np.ndarray:
-        """float32 ``weights [target, source] @ light [source, n]``."""
-        out = np.empty((len(self.weights), light.shape[1]), np.float32)
-        # One product per row: fewer operations than with all the zeros, and nothing that a BLAS
-        # would spread over threads, so the bytes do not depend on the number of threads.
-        for row, first, end, place in zip(self.weights, self.first, self.end, out, strict=True):
-            np.dot(row[first:end], light[first:end], out=place)
-        return out
-
-
 @lru_cache(maxsize=64)
-def _camera(source: int, target: int, blur: float) -> _Camera:
-    weights = _camera_matrix(source, target, blur)
-    seen = weights > 0
-    first, last = seen.argmax(1), source - seen[:, ::-1].argmax(1)
-    return _Camera(weights, tuple(first.tolist()), tuple(last.tolist()))
+def _camera(source: int, target: int, blur: float) -> list[tuple[slice, np.ndarray]]:
+    """One axis of the camera: the source pixels that each sensor pixel sees, and their weights."""
+    rows = _camera_matrix(source, target, blur)
+    seen = [slice(where[0], where[-1] + 1) for where in map(np.flatnonzero, rows)]
+    return [(part, row[part]) for part, row in zip(seen, rows, strict=True)]
+
+
+def _gather(camera: list[tuple[slice, np.ndarray]], light: np.ndarray) -> np.ndarray:
+    """float32 ``matrix [target, source] @ light [source, n]``."""
+    out = np.empty((len(camera), light.shape[1]), np.float32)
+    # One product per row: fewer operations than with all the zeros, and nothing that a BLAS would
+    # spread over threads, so the bytes do not depend on the number of threads.
+    for (seen, weights), place in zip(camera, out, strict=True):
+        np.dot(weights, light[seen], out=place)
+    return out
 
 
 def _project(frames: np.ndarray, size: tuple[int, int], blur: float) -> np.ndarray:
@@ -161,9 +144,9 @@ def _project(frames: np.ndarray, size: tuple[int, int], blur: float) -> np.ndarr
     rows, columns = _camera(height, size[0], blur), _camera(width, size[1], blur)
     light = np.empty((width, count, size[0], 3), np.float32)
     for number, frame in enumerate(frames):  # one by one, so that a frame fits in the cache
-        seen = rows.gather(frame.reshape(height, width * 3).astype(np.float32))
+        seen = _gather(rows, frame.reshape(height, width * 3).astype(np.float32))
         light[:, number] = seen.reshape(size[0], width, 3).swapaxes(0, 1)
-    light = columns.gather(light.reshape(width, -1)).reshape(size[1], count, size[0], 3)
+    light = _gather(columns, light.reshape(width, -1)).reshape(size[1], count, size[0], 3)
     return np.ascontiguousarray(light.transpose(1, 2, 0, 3))
 
 

@@ -46,11 +46,9 @@ def build_model(
     small_stem: bool = False,
     shared_tam: bool = False,
 ) -> "STATNet":
-    """Build a network by name, one of ``MODELS``.
+    """Build a network by name, one of :data:`statkit.backbones.MODELS`.
 
     Args:
-        name: "resnet34", "resnet18", "r2plus1d_18", "r2plus1d_34", or the small "demo" network.
-        num_classes: outputs of the head.
         segments: K; the paper's value for that backbone when None.
         pretrained: True for torchvision's weights (or, where $STATKIT_WEIGHTS names a folder with
             a file ``NAME*.pth``, that file, and nothing is downloaded), or a file with a state dict
@@ -76,9 +74,8 @@ def build_model(
             raise StatkitError(f"small_stem is for 2-D backbones, {name!r} is 3-D")
         backbone.conv1.stride = (1, 1)
         backbone.maxpool = nn.Identity()
-    return STATNet(
-        name, backbone, num_classes, segments or architecture.segments, shared_tam=shared_tam
-    )
+    segments = segments or architecture.segments
+    return STATNet(name, backbone, num_classes, segments, shared_tam=shared_tam)
 
 
 class STATNet(nn.Module):
@@ -93,18 +90,12 @@ class STATNet(nn.Module):
     std: Tensor
 
     def __init__(
-        self,
-        name: str,
-        backbone: Any,
-        num_classes: int,
-        segments: int,
-        *,
-        shared_tam: bool = False,
+        self, name: str, backbone: Any, num_classes: int, segments: int, *, shared_tam: bool = False
     ):
         super().__init__()
         architecture = MODELS[name]
         self.name, self.segments, self.temporal = name, segments, architecture.temporal
-        self.num_classes = num_classes
+        self.frames_per_segment = architecture.frames_per_segment
         self.batchnorm = "train"
         self.power, self.channels = 1, "sum"
         if architecture.temporal:
@@ -152,11 +143,8 @@ class STATNet(nn.Module):
         return self
 
     def freeze_batchnorm(self, which: str = "partial") -> Self:
-        """Section 3.1.3: freeze statistics and affine weights of batch normalisation, 2-D and 3-D.
-
-        Args:
-            which: "partial" (all but the first layer, as in the paper), "all", or "train" (none).
-        """
+        """Section 3.1.3: freeze statistics and affine weights of batch normalisation, 2-D and 3-D:
+        "partial" (all but the first layer, as in the paper), "all", or "train" (none)."""
         if which not in BATCHNORM:
             raise ValueError(f"which is one of {BATCHNORM}, got {which!r}")
         self.batchnorm = which

@@ -1,5 +1,4 @@
-"""The two stages (paper, Section 4.2): a single model learns from labels; then a student learns
-from labels and from a fixed teacher's spatial and temporal attention."""
+"""How a network is trained, as data: optimizer, rates, epochs (paper, Section 4.2)."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ STARTS = ("random", "probe")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """The hyperparameters of a training.
 
     The schedule "cosine" is a linear warm-up over a tenth of the epochs, then a half cosine to 0;
     "paper" is :func:`statkit.schedules.warmup_step_rate`. With fixed frame sampling a cached
@@ -63,13 +62,16 @@ class Recipe:
         choices=STARTS,
     )
     precision: str = declared(
-        "auto",
-        "number format of the networks; auto: bfloat16 where it is fast",
-        choices=PRECISIONS,
+        "auto", "number format of the networks; auto: bfloat16 where it is fast", choices=PRECISIONS
     )
 
     def __post_init__(self):
         check_fields(self)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether frame sampling is fixed."""
+        return self.frame_sampling == "fixed"
 
     def rate_at(self, epoch: float) -> float:
         """Share of the peak learning rate after ``epoch`` epochs (fractions count)."""

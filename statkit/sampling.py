@@ -18,7 +18,7 @@ def segment_indices(
     """Divide a clip into K equal intervals and draw F consecutive frames from each.
 
     Args:
-        num_frames: frames in the clip, at least 1.
+        num_frames: frames in the clip.
         segments: K.
         frames_per_segment: F. Where an interval is shorter than F, its frames extend into the
             neighbours; where the whole clip is shorter, the last frame repeats.
@@ -114,9 +114,8 @@ def eval_batches(
 ) -> Iterator[BatchIndex]:
     """Evaluation: every clip once, in order, at one place of each interval (its centre), in one
     view (the whole frame)."""
+    shape = segments, frames_per_segment
     for start in range(0, len(clips), batch_size):
         batch = np.asarray(clips[start : start + batch_size])
-        frames = [
-            segment_indices(lengths[i], segments, frames_per_segment, place=place) for i in batch
-        ]
+        frames = [segment_indices(lengths[i], *shape, place=place) for i in batch]
         yield BatchIndex(batch, np.stack(frames), np.full(len(batch), view, np.int64))

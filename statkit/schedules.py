@@ -22,16 +22,9 @@ class RollingWeights(NamedTuple):
 
 
 def rolling_weights(epoch: int, period: int = 10, *, cycle: bool = False) -> RollingWeights:
-    """Section 3.3.2: the largest weight moves from the shallow blocks to the deep blocks.
-
-    Args:
-        epoch: from 0.
-        period: epochs per phase; there are four phases.
-        cycle: start again after the fourth phase; otherwise hold it. The paper does not specify it.
-
-    Raises:
-        ValueError: negative epoch or a period below 1.
-    """
+    """Section 3.3.2: the largest weight moves from the shallow blocks to the deep blocks, in four
+    phases of ``period`` epochs; with ``cycle`` they start again, otherwise the fourth is held (the
+    paper does not specify it). ValueError for a negative epoch or a period below 1."""
     if epoch < 0 or period < 1:
         raise ValueError(f"epoch must be at least 0 and period at least 1: {epoch=}, {period=}")
     phase = epoch // period
@@ -82,10 +75,6 @@ def inner_weights(
 
 
 def warmup_step_rate(epoch: float) -> float:
-    """The paper's learning rate as a share of its base: linear warm-up over five epochs, and
-    division by ten every 20 epochs.
-
-    Args:
-        epoch: epochs done, from 0; fractions count, so the rate can move within an epoch.
-    """
+    """The paper's learning rate as a share of its base after ``epoch`` epochs (fractions count):
+    linear warm-up over five epochs, and division by ten every 20 epochs."""
     return min(1.0, (epoch + 1) / 5) * 0.1 ** int(epoch // 20)

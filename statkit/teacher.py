@@ -1,12 +1,5 @@
-"""The outputs of the fixed teacher, computed live or computed once and cached.
-
-For a batch, both teachers give the teacher's attention maps and TAM outputs; Equations 2 and 3 need
-no more. A mirrored map is not the map of the mirrored frame, so each view is computed.
-
-The folder ``targets/KEY`` of the cache holds the cached targets: ``features.npy`` and ``map1.npy``
-to ``map4.npy``, half precision, memory-mapped, so that an epoch needs the memory of one batch for
-any number of clips. KEY changes with every input of the targets.
-"""
+"""The outputs of the fixed teacher for a batch: attention maps and TAM outputs, all that Equations
+2 and 3 need. Here they are computed live; :mod:`statkit.experiments.targets` caches them."""
 
 import copy
 from typing import Any, NamedTuple, Protocol
@@ -31,8 +24,7 @@ class Target(NamedTuple):
 
 
 class Teacher(Protocol):
-    """A fixed teacher: the input is a batch index, the output a target. ``gather`` reads the data
-    of a batch from memory or disk; a thread can call it beforehand."""
+    """``gather`` reads the data of a batch from memory or disk; a thread can call it beforehand."""
 
     def gather(self, draw: BatchIndex) -> Any: ...
 
@@ -40,11 +32,8 @@ class Teacher(Protocol):
 
 
 class LiveTeacher:
-    """A teacher that processes the HR frames of every batch again.
-
-    It uses a copy of the network: in channels-last order a 2-D network is up to twice as fast on a
-    CPU, and the outputs of the original network do not change.
-    """
+    """A teacher that processes the HR frames of every batch again, with a copy of the network: in
+    channels-last order a 2-D network is up to twice as fast on a CPU."""
 
     def __init__(self, network: STATNet, source: Source, *, precision: str = "auto"):
         self.network, self.source, self.precision = copy.deepcopy(network).eval(), source, precision

@@ -17,7 +17,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from statkit.errors import StatkitError
 
-from .backbones import MODELS
 from .data.stored import FrameStore, Source
 from .losses import PARTS, LossParts, STATLoss
 from .models import STATNet
@@ -37,7 +36,7 @@ class CheckpointError(StatkitError):
 
 @dataclass
 class History:
-    """Mean loss parts of every epoch, under the names in :data:`statkit.losses.PARTS`; and the
+    """Mean loss parts of every epoch, by their names in :data:`statkit.losses.PARTS`; and the
     seconds of all epochs, also of those before an interruption."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -81,11 +80,11 @@ def train_transfer(
     ``on_epoch``.
 
     Args:
-        student: the network; it is trained in place and stays on the device.
+        student: it is trained in place and stays on the device.
         source: the student's pixels.
         store: gives labels and clip lengths.
         clips: int64, the training clips.
-        teacher: see :mod:`statkit.experiments.targets`; None for stage one.
+        teacher: see :mod:`statkit.teacher`; None for stage one.
         loss: Equation 4, or a function of the epoch that returns it (rolling weights). If the
             cross-entropy has weight 0, no label is read (the unlabelled stage, Section 3.3.1).
         seed: seed of the batches; the same seed gives the same batches for every loss.
@@ -169,14 +168,11 @@ def train_transfer(
                 torch.cuda.empty_cache()  # does nothing where CUDA is not in use
                 bar.write(f"out of memory with {size} clips; going on with {micro_batch} at a time")
                 continue
-            seen.append(torch.stack([getattr(parts, name).detach() for name in PARTS]))
+            seen.append(torch.stack(parts))
             bar.update()
         # Read once per epoch: each read makes the CPU wait for a GPU.
-        columns = zip(*distributed.sum_over_processes(torch.stack(seen)).tolist(), strict=True)
-        means = {
-            name: sum(value * n for value, n in zip(column, counts, strict=True)) / sum(counts)
-            for name, column in zip(PARTS, columns, strict=True)
-        }
+        table = distributed.sum_over_processes(torch.stack(seen)).tolist()
+        means = dict(zip(PARTS, np.average(table, axis=0, weights=counts).tolist(), strict=True))
         if not math.isfinite(means["total"]):
             raise FloatingPointError(f"epoch {epoch + 1}: the loss is {means['total']}; lower rate")
         history.epochs.append(means)
@@ -196,11 +192,9 @@ def train_transfer(
 
 
 class MicroBatch(NamedTuple):
-    """**Micro-batch**: some clips of a batch, and their gathered pixels and targets.
-
-    share: the clips' share of the batch; None for the whole batch. pixels and targets: results of
-    ``gather`` of the student's source and of the teacher; if None, they are gathered when needed.
-    """
+    """**Micro-batch**: some clips of a batch, and their share of it (None for the whole batch).
+    pixels and targets: results of ``gather`` of the student's source and of the teacher; if None,
+    they are gathered when needed."""
 
     draw: BatchIndex
     share: float | None = None
@@ -244,9 +238,9 @@ def take_step(
         truth = None if labels is None else labels[torch.from_numpy(draw.clips).to(place)]
         parts = loss(output, truth, teacher(draw, targets) if teacher else None)
         if share is not None:
-            parts = LossParts(*(share * getattr(parts, name) for name in PARTS))
+            parts = LossParts(*(share * part for part in parts))
         parts.total.backward()
-        here = [getattr(parts, name).detach() for name in PARTS]
+        here = [part.detach() for part in parts]
         whole = here if not whole else [a + b for a, b in zip(whole, here, strict=True)]
         del output, frames  # free them before the next micro-batch
     distributed.sum_gradients(student)
@@ -300,12 +294,12 @@ def epoch_batches(
         clips,
         store.lengths,
         network.segments,
-        MODELS[network.name].frames_per_segment,
+        network.frames_per_segment,
         batch_size=recipe.batch_size,
         views=recipe.views,
         seed=seed,
         epoch=epoch,
-        fixed=recipe.frame_sampling == "fixed",
+        fixed=recipe.fixed,
     )
 
 

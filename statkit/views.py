@@ -10,15 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def _table(scale: float = 0.85) -> np.ndarray:
-    rest = 1 - scale
-    corners = [(0, 0, scale), (0, rest, scale), (rest, 0, scale), (rest, rest, scale)]
-    crops = [(0.0, 0.0, 1.0), *corners]
-    return np.array([(*crop, flip) for crop in crops for flip in (0, 1)], dtype=np.float32)
-
-
-VIEWS = _table()
+SCALE = 0.85  # of a corner crop
+CROPS = [(0, 0, 1), *((top, left, SCALE) for top in (0, 1 - SCALE) for left in (0, 1 - SCALE))]
+VIEWS = np.array([(*crop, flip) for crop in CROPS for flip in (0, 1)], np.float32)
 """float32 ``[10, 4]``: top, left and scale as shares of the frame, and 1 for a mirrored view.
 
 Row 0 is the whole frame as it is, row 1 the whole frame mirrored, then the four corners.
@@ -26,16 +20,9 @@ Row 0 is the whole frame as it is, row 1 the whole frame mirrored, then the four
 
 
 def take_views(frames: Tensor, views: np.ndarray | Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut views out of frames and resize them to the network's size (bilinear), on their device.
-
-    Args:
-        frames: uint8 ``[B, K, F, H, W, 3]``.
-        views: int64 ``[B]``, rows of :data:`VIEWS`; an array, or a tensor on the CPU.
-        size: ``(h, w)``.
-
-    Returns:
-        float32 ``[B, K, 3, F, h, w]`` in 0..1.
-    """
+    """Cut views out of frames, uint8 ``[B, K, F, H, W, 3]``, and resize them to the network's size
+    (bilinear), on their device: float32 ``[B, K, 3, F, h, w]`` in 0..1. ``views`` are rows of
+    :data:`VIEWS`, int64 ``[B]``: an array, or a tensor on the CPU."""
     batch, segments, count = frames.shape[:3]
     rows = VIEWS[np.asarray(views)]
     if np.any(rows != VIEWS[0]):

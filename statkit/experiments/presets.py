@@ -34,7 +34,6 @@ def _paper(backbone: str, segments: int, frames: int) -> ExperimentConfig:
         backbone=backbone,
         segments=segments,
         frames=stored.for_network(segments, frames),
-        student_size=None,
         pretrained=True,
         recipe=RECIPES["paper"],
         staged=True,
@@ -64,7 +63,9 @@ def starting_config(
     if recipe and RECIPES[recipe] != config.recipe:
         config = replace(config, recipe=RECIPES[recipe], student_size=None)
     if backbone and backbone != config.backbone:
-        pretrained = not dataset.generated and MODELS[backbone].has_weights
+        pretrained = not dataset.generated and bool(
+            MODELS[backbone].weights or MODELS[backbone].wants
+        )
         other = {"backbone": backbone, "pretrained": pretrained, "segments": None}
         config = replace(config, **other, student_size=None)
     return config
