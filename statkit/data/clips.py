@@ -27,12 +27,10 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Truth:
-    """The ground truth of generated clips.
-
-    boxes float32 ``[N, T, 4]`` (x0, y0, x1, y1 in pixels), intervals int64 ``[N, 2]`` (first frame
-    of the action, last frame + 1), masks as packed bits, digests the SHA-256 of each file as it was
-    made (empty: not known); ``mask(i)`` is bool ``[T, H, W]``.
-    """
+    """The ground truth of generated clips: boxes float32 ``[N, T, 4]`` (x0, y0, x1, y1 in pixels),
+    intervals int64 ``[N, 2]`` (first frame of the action, last frame + 1), masks as packed bits
+    (``mask(i)`` is bool ``[T, H, W]``), digests the SHA-256 of each file as it was made (empty: not
+    known)."""
 
     boxes: np.ndarray
     intervals: np.ndarray
@@ -110,11 +108,8 @@ class VideoDataset:
 
 
 def load_frames(folder: Path, side: str) -> np.ndarray:
-    """uint8 ``[N, T, H, W, 3]``, memory-mapped: the "hr" or "lr" frames of a folder.
-
-    Raises:
-        DatasetError: the file is missing or incomplete.
-    """
+    """uint8 ``[N, T, H, W, 3]``, memory-mapped: the "hr" or "lr" frames of a folder; DatasetError
+    if the file is missing or incomplete."""
     file = folder / f"{side}.npy"
     if not file.is_file():
         raise DatasetError(

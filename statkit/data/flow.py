@@ -9,16 +9,10 @@ REACH = 4.0  # LR pixels of motion between two stored frames that fill the 8 bit
 
 
 def flow_frames(frames: np.ndarray) -> np.ndarray:
-    """Dense flow (Farneback) from each frame to the next, as pictures for a normal 2-D network.
-
-    Args:
-        frames: uint8 ``[T, h, w, 3]``, low resolution.
-
-    Returns:
-        uint8 ``[T, h, w, 3]``: motion to the right, motion down (128 is none, 255 is ``REACH`` LR
-        pixels), and speed (0 is none). The last frame repeats the previous motion; a single frame
-        has no motion.
-    """
+    """Dense flow (Farneback) from each LR frame, uint8 ``[T, h, w, 3]``, to the next, as pictures
+    for a normal 2-D network, of the same type and shape: motion to the right, motion down (128 is
+    none, 255 is ``REACH`` LR pixels), and speed (0 is none). The last frame repeats the previous
+    motion; a single frame has no motion."""
     import cv2
 
     height, width = frames.shape[1:3]

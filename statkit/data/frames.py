@@ -1,8 +1,5 @@
-"""Which frames of a clip are stored, and at which size: the pixels of a store, clip by clip.
-
-No network is needed to make the frames, so this module does not import PyTorch, and a process that
-only decodes starts in a third of a second.
-"""
+"""Which frames of a clip are stored, and at which size. This module does not import PyTorch, so a
+process that only decodes starts in a third of a second."""
 
 import zlib
 from dataclasses import asdict, dataclass, replace
@@ -88,11 +85,8 @@ def kept_positions(num_frames: int, settings: FrameSettings) -> np.ndarray:
 
 
 def reduced(picture: np.ndarray, settings: FrameSettings) -> np.ndarray:
-    """uint8 ``[H, W, 3]``: a large picture cropped and reduced, any other unchanged.
-
-    Every reader calls this for every frame before :func:`both_sides`, so that many frames of a
-    large clip fit into memory. A second call changes nothing.
-    """
+    """uint8 ``[H, W, 3]``: a large picture cropped and reduced, any other unchanged. Every reader
+    calls this for every frame before :func:`both_sides`, so that many frames fit into memory."""
     largest = [max(n, 4 * size) for n, size in zip(LARGE, settings.hr_size, strict=True)]
     if picture.shape[0] <= largest[0] or picture.shape[1] <= largest[1]:
         return picture
@@ -119,18 +113,13 @@ def too_small(height: int, width: int, settings: FrameSettings) -> str:
 def both_sides(
     frames: np.ndarray, settings: FrameSettings, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The teacher's and the student's frames of a clip.
+    """The teacher's and the student's frames of a clip, contiguous uint8 ``[T, h, w, 3]`` each, of
+    the same field of view: the centred crop at the LR aspect ratio. VideoError if the frames are
+    smaller than the LR size.
 
     Args:
         frames: uint8 ``[T, H, W, 3]``, as decoded and :func:`reduced`.
         name: the clip's name; with the seed of the settings it determines the sensor noise.
-
-    Returns:
-        HR and LR frames, contiguous uint8 ``[T, h, w, 3]`` each, of the same field of view: the
-        centred crop at the LR aspect ratio.
-
-    Raises:
-        VideoError: the frames are smaller than the LR size.
     """
     if reason := too_small(*frames.shape[1:3], settings):
         raise VideoError(f"{name}: {reason}")

@@ -21,11 +21,8 @@ TALLEST = 480  # largest height of a stored frame
 
 @dataclass(frozen=True, eq=False)
 class OwnClip:
-    """A clip that belongs to no data set.
-
-    name: the file's name; whole uint8 ``[T, H, W, 3]``: the stored frames, at most ``TALLEST`` rows
-    high; hr, lr: the teacher's and the student's versions of these frames; info: a description of
-    the file.
+    """A clip that belongs to no data set: whole uint8 ``[T, H, W, 3]``, the stored frames, at most
+    ``TALLEST`` rows high; hr, lr: the teacher's and the student's versions; info: about the file.
     """
 
     name: str
@@ -39,15 +36,9 @@ class OwnClip:
 
 
 def read_clip(path: str | Path, settings: FrameSettings | None = None) -> OwnClip:
-    """Read a video file like a clip of a data set: the HR frames are the same bytes.
-
-    Args:
-        path: see :func:`statkit.runtime.parameters.pasted_path`.
-        settings: the number of stored frames and the two cameras.
-
-    Raises:
-        VideoError: not readable as video, too large, too long, or smaller than the LR camera.
-    """
+    """Read a video file (:func:`statkit.runtime.parameters.pasted_path`) like a clip of a data set:
+    the HR frames are the same bytes. VideoError if it is not readable as video, too large, too
+    long, or smaller than the LR camera."""
     settings, path = settings or FrameSettings(), pasted_path(path)
     if os.path.isdir(path):
         raise VideoError(f"{path}: a folder; name one video file in it")

@@ -33,13 +33,11 @@ FEW = 32  # clips that are decoded without a progress bar and without waiting fo
 @dataclass(frozen=True)
 class FrameStore:
     """Frames decoded once: ``hr`` and ``lr`` are uint8 ``[N, T, H, W, 3]``, memory-mapped from the
-    files of the same names in ``folder`` at first use. So a student, which uses only LR frames,
-    does not need the HR file. If the data set draws its clips on demand, a clip is drawn and
-    decoded when its frames are first used, see :class:`FramesOnDemand`.
+    files of the same names in ``folder`` at first use: a student needs no HR file. A clip that is
+    drawn on demand is drawn and decoded when its frames are first used (:class:`FramesOnDemand`).
 
     ``lengths`` int64 ``[N]``: number of real frames among the T; short clips repeat the last frame.
     ``positions`` int64 ``[N, T]``: frame numbers in the file.
-    ``progress``: whether to show a progress bar.
     """
 
     dataset: VideoDataset
@@ -47,14 +45,11 @@ class FrameStore:
     folder: Path
     progress: bool = True
 
-    @cached_property
-    def hr(self) -> "np.ndarray | FramesOnDemand":
-        frames = load_frames(self.folder, "hr")
-        return frames if self.missing is None else FramesOnDemand(self, frames)
+    hr = cached_property(lambda self: self._frames("hr"))
+    lr = cached_property(lambda self: self._frames("lr"))
 
-    @cached_property
-    def lr(self) -> "np.ndarray | FramesOnDemand":
-        frames = load_frames(self.folder, "lr")
+    def _frames(self, side: str) -> "np.ndarray | FramesOnDemand":
+        frames = load_frames(self.folder, side)
         return frames if self.missing is None else FramesOnDemand(self, frames)
 
     @cached_property
@@ -74,8 +69,8 @@ class FrameStore:
             if not len(clips):
                 return
             self.dataset.require(clips)
-            hr, lr = (np.load(self.folder / f"{side}.npy", mmap_mode="r+") for side in ("hr", "lr"))
-            _decode_into(hr, lr, self.dataset, clips, self.settings, self.progress)
+            sides = [np.load(self.folder / f"{side}.npy", mmap_mode="r+") for side in ("hr", "lr")]
+            _decode_into(*sides, self.dataset, clips, self.settings, self.progress)
             self.missing[clips] = False
             if not self.missing.any():
                 (self.folder / MISSING).unlink(missing_ok=True)
@@ -136,8 +131,8 @@ class FrameStore:
 
 
 class FramesOnDemand:
-    """The frames of a store whose clips are drawn on demand: an array, read like any other, that
-    first decodes the clips that its index names and that are missing."""
+    """The frames of a store whose clips are drawn on demand: an array that first decodes the clips
+    that its index names and that are missing."""
 
     def __init__(self, store: FrameStore, frames: np.ndarray):
         self.store, self.frames = store, frames
@@ -155,12 +150,8 @@ class FramesOnDemand:
 
 
 class Source:
-    """The pixels for one network: stored frames of one resolution, resized to its input size.
-
-    Args:
-        frames: uint8 ``[N, T, h, w, 3]``, a store's ``hr`` or ``lr``.
-        size: the network's input size; LR frames are enlarged to it (bilinear).
-    """
+    """The pixels for one network: stored frames of one resolution, uint8 ``[N, T, h, w, 3]`` (a
+    store's ``hr``, ``lr`` or ``flow``), resized to its input size (bilinear)."""
 
     def __init__(self, frames: np.ndarray, size: tuple[int, int]):
         self.frames = frames
@@ -187,11 +178,8 @@ class Source:
         device: torch.device | str = "cpu",
         gathered: Tensor | None = None,
     ) -> Tensor:
-        """float32 ``[B, K, 3, h, w]``, or ``[B, K, 3, F, h, w]`` for a 3-D network, in 0..1.
-
-        Args:
-            gathered: the result of :meth:`gather` for this batch; None gathers the frames now.
-        """
+        """float32 ``[B, K, 3, h, w]``, or ``[B, K, 3, F, h, w]`` for a 3-D network, in 0..1, from
+        the result of :meth:`gather` for this batch; None gathers the frames now."""
         device = torch.device(device)
         if self.on_device is not None:
             clips = torch.from_numpy(draw.clips).to(device)[:, None, None]
@@ -209,8 +197,7 @@ def store_frames(
     """Decode and degrade every clip once, or open the frames of an earlier call.
 
     The frames of a prepared set are used unchanged if they were made with the same settings;
-    otherwise they are reduced further, without decoding. All frames of a prepared clip are used,
-    for every requested number of frames.
+    otherwise they are reduced further, without decoding, and all of a clip are used.
 
     Raises:
         DatasetError: a prepared set has smaller frames than requested.
@@ -222,7 +209,7 @@ def store_frames(
     folder = _folder(dataset, settings)
     if folder.is_symlink() and (folder / MISSING).exists():  # unfinished in a shared cache
         folder.unlink()
-    if read_cached(folder, partial(_check_store, count=len(dataset), settings=settings)) is None:
+    if read_cached(folder, partial(_check_store, shapes=frame_shapes(dataset, settings))) is None:
         with _alone(dataset, folder):
             if not folder.is_dir():
                 _build_store(dataset, settings, folder, progress)
@@ -234,12 +221,16 @@ def _alone(dataset: VideoDataset, folder: Path) -> AbstractContextManager:
     return cache.locked(cache_folder("locks") / f"frames-{folder.name}", waiting)
 
 
-def _check_store(folder: Path, count: int, settings: FrameSettings) -> Path:
-    """The folder; DatasetError if a file in it is incomplete. The HR file may be missing: students
-    do not need it."""
-    for side, size in (("hr", settings.hr_size), ("lr", settings.lr_size)):
-        wanted = (count, settings.frames_per_clip, *size, 3)
-        if (folder / f"{side}.npy").exists() and load_frames(folder, side).shape != wanted:
+def frame_shapes(dataset: VideoDataset, settings: FrameSettings) -> dict[str, tuple[int, ...]]:
+    """``[N, T, H, W, 3]`` of the HR and the LR frames."""
+    shape = len(dataset), settings.frames_per_clip
+    return {"hr": (*shape, *settings.hr_size, 3), "lr": (*shape, *settings.lr_size, 3)}
+
+
+def _check_store(folder: Path, shapes: dict) -> Path:
+    """The folder; DatasetError if a file in it is incomplete. The HR file may be missing."""
+    for side, shape in shapes.items():
+        if (folder / f"{side}.npy").exists() and load_frames(folder, side).shape != shape:
             raise DatasetError(f"{side}.npy has other frames")
     return folder
 
@@ -279,19 +270,16 @@ def _fit(settings: FrameSettings, dataset: VideoDataset) -> FrameSettings:
 
 
 def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
-    count, length = len(dataset), settings.frames_per_clip
     work = folder.with_name(f".{folder.name}-unfinished")
     shutil.rmtree(work, ignore_errors=True)  # of a process that was killed
     work.mkdir()
     try:
-        hr, lr = (
-            cache.new_array(work / f"{kind}.npy", np.uint8, (count, length, *size, 3))
-            for kind, size in (("hr", settings.hr_size), ("lr", settings.lr_size))
-        )
+        shapes = frame_shapes(dataset, settings).items()
+        sides = [cache.new_array(work / f"{side}.npy", np.uint8, shape) for side, shape in shapes]
         if dataset.draw:
-            np.save(work / MISSING, np.ones(count, bool))
+            np.save(work / MISSING, np.ones(len(dataset), bool))
         else:
-            _decode_into(hr, lr, dataset, np.arange(count), settings, progress)
+            _decode_into(*sides, dataset, np.arange(len(dataset)), settings, progress)
         described = {"dataset": dataset.fingerprint, **settings.as_dict()}
         cache.save_text(work / "store.json", json.dumps(described, indent=1))
         try:

@@ -95,12 +95,8 @@ def read_cached(path: Path, read: Callable[[Path], T]) -> T | None:
 
 
 def new_array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    """A new memory-mapped ``.npy`` file with reserved disk space: a write without free disk space
-    would end the process.
-
-    Raises:
-        OSError: the disk is full.
-    """
+    """A new memory-mapped ``.npy`` file; OSError if the disk is full. Its space is reserved: a
+    write without free disk space would end the process."""
     array = np.lib.format.open_memmap(path, "w+", dtype, shape)
     if hasattr(os, "posix_fallocate"):
         with open(path, "rb+") as file:

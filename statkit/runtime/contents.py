@@ -18,7 +18,7 @@ State = list[int]
 
 def file_state(path: Path) -> State:
     """Size, time of content change, time of any change (programs cannot set it back), and place
-    on the disk. For a link: the state of its target. Empty if there is no file."""
+    on the disk, of a link's target too. Empty if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -27,11 +27,8 @@ def file_state(path: Path) -> State:
 
 
 class Contents:
-    """SHA-256 of the files below a folder, and known facts about each content.
-
-    Attributes:
-        facts: SHA-256 -> any JSON value; :meth:`save` writes the facts to disk.
-    """
+    """SHA-256 of the files below a folder, and ``facts`` about each content: SHA-256 -> any JSON
+    value, which :meth:`save` writes to disk."""
 
     def __init__(self, root: Path):
         self.root = root.resolve()
@@ -48,11 +45,8 @@ class Contents:
         """SHA-256 per file; ``""`` for a file that cannot be read. Only new or changed files are
         read."""
         states = {name: file_state(self.root / name) for name in names}
-        known = {
-            name: kept[1]
-            for name in states
-            if (kept := self._files.get(name)) and kept[0] == states[name]
-        }
+        kept = {name: self._files.get(name, [None, ""]) for name in states}
+        known = {name: kept[name][1] for name in states if kept[name][0] == states[name]}
         todo = [name for name in states if name not in known]
         with ThreadPoolExecutor(READERS) as pool:
             found = zip(todo, pool.map(lambda name: _sha256(self.root / name), todo), strict=True)

@@ -19,11 +19,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 def pick_device(name: str = "auto") -> torch.device:
     """A torch device by name; "auto" takes a CUDA GPU, else Apple's MPS, else the CPU. If several
-    processes train together, each process uses the device that the launcher gave it.
-
-    Raises:
-        ValueError: this machine does not have the device, or the launcher gave another device.
-    """
+    processes train together, each uses the device that the launcher gave it. StatkitError if this
+    machine does not have the device, or the launcher gave another."""
     if not re.fullmatch(DEVICES, str(name)):
         raise StatkitError(f"device is auto, cpu, cuda, cuda:N or mps, got {name!r}")
     own = own_device()

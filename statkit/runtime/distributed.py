@@ -54,8 +54,7 @@ def barrier() -> None:
 
 def local_shard(batch: Batch) -> tuple[Batch, float | None]:
     """This process's part of a batch and its share of the batch; for a single process, the batch
-    and None. If a batch has fewer clips than processes, each process takes all clips.
-    """
+    and None. If a batch has fewer clips than processes, each process takes all clips."""
     count, size = processes(), len(batch[0])
     if count == 1:
         return batch, None

@@ -1,8 +1,5 @@
-"""**Parameter**: one declaration of the kind, the range and the meaning of a value.
-
-The declaration gives the check of a dataclass's field, a command-line flag with its help, and the
-check of a notebook's parameter.
-"""
+"""**Parameter**: one declaration of the kind, the range and the meaning of a value. It gives the
+check of a dataclass's field or a notebook's parameter, and a command-line flag with its help."""
 
 import os
 import re
@@ -139,8 +136,7 @@ def parameters_of(kind: type) -> Mapping[str, Parameter]:
 
 
 def check_fields(values: object) -> None:
-    """For ``__post_init__``: raise :class:`ParameterError` for the first field that does not match
-    its declaration."""
+    """For ``__post_init__``: :class:`ParameterError` for a field unlike its declaration."""
     for name, parameter in parameters_of(type(values)).items():
         parameter.check(name, getattr(values, name))
 

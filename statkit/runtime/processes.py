@@ -37,16 +37,10 @@ def cores() -> int:
 def dask_executor(
     where: str, workers: int | None, *, threads: bool = False
 ) -> Iterator[tuple[Executor, int]]:
-    """An executor on a Dask cluster, and the number of jobs that it runs at a time.
-
-    Args:
-        where: a scheduler's address, or "local" for a cluster made on this machine.
-        workers: of a local cluster; one per core when None.
-        threads: whether the workers of a local cluster are threads of this process.
-
-    Raises:
-        StatkitError: Dask is not installed, or no scheduler answers at the address.
-    """
+    """An executor on a Dask cluster, and the number of jobs that it runs at a time. ``where`` is a
+    scheduler's address, or "local" for a cluster made on this machine: ``workers`` processes (one
+    per core when None) or, with ``threads``, threads of this process. StatkitError if Dask is not
+    installed or no scheduler answers."""
     try:
         from dask.distributed import Client, LocalCluster
     except ImportError as error:

@@ -23,11 +23,8 @@ def manifest() -> dict[str, dict]:
 
 
 def shipped_weights(name: str) -> dict[str, np.ndarray]:
-    """The state of a shipped network, by parameter: float32, or int64 for counters.
-
-    Raises:
-        ValueError: the file does not match the manifest.
-    """
+    """The state of a shipped network, by parameter: float32, or int64 for counters; StatkitError if
+    the file does not match the manifest."""
     file = SHIPPED / f"{name}.npz"
     if hashlib.sha256(file.read_bytes()).hexdigest() != manifest()[name]["sha256"]:
         raise StatkitError(f"{file} is damaged: install the kit again, or train with fresh=True")

@@ -41,6 +41,8 @@ STILL_CODECS = {"mjpeg", "jpeg2000", "jpegxl", "png", "apng", "gif", "webp", "bm
 STILL_BRANDS = {"avif", "avis", "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"}
 # These codecs define decoded pictures to the last bit; MPEG-4 and MJPEG do not.
 EXACT_CODECS = {"h264", "hevc", "vp8", "vp9"}
+# decord is exact on these; it fails on streams without an index, sometimes after a long time.
+DECORD_CONTAINERS = ("avi", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 SQUARE = 0.02  # relative difference of a pixel's sides up to which it counts as square
 OBLONG = 4.0  # largest accepted ratio of a pixel's sides
 TO_SQUARE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
@@ -75,21 +77,13 @@ class VideoDecoder:
     with the most pixels per frame, then with the most frames. It never reads a cover or thumbnail,
     and reads a stream of one picture only if there is no other stream.
 
-    Args:
-        path: the file.
-        heartbeat: called at every packet, to show that the decoder still works.
-
-    Attributes:
-        promised: number of frames in the header; 0 if the header has no number.
-        count: number of frames that :meth:`frames` has given so far.
-        note: the fault of the file; empty if there is none.
+    ``heartbeat`` is called at every packet, to show that the decoder still works; ``promised``,
+    number of frames in the header (0 if it has none); ``count``, number of frames that
+    :meth:`frames` has given so far; ``note``, the fault of the file; empty if there is none.
     """
 
     def __init__(self, path: str | Path, heartbeat: Callable[[], None] | None = None):
-        """
-        Raises:
-            VideoError: the file is missing, or is not a video.
-        """
+        """VideoError if the file is missing or is not a video."""
         self.path, self.count, self.note = path, 0, ""
         self._size, self._axes, self._to_rgb = None, AS_STORED, VideoReformatter()
         self._square_width: int | None = None  # set if the pixels are not square
@@ -119,15 +113,9 @@ class VideoDecoder:
     def __exit__(self, *_) -> None:
         self._container.close()
 
-    @property
-    def container(self) -> str:
-        """The library's name of the container."""
-        return self._container.format.name
-
     def survey(self) -> tuple[int, bool]:
-        """Count the packets that are not empty, decode only the first frame, and tell whether all
-        packets are whole. The file is at its end afterwards.
-        """
+        """The number of packets that are not empty, and whether all packets are whole; decodes only
+        the first frame. The file is at its end afterwards."""
         count, whole = 0, True
         for packet in self._packets():
             count += bool(packet.size)
@@ -175,11 +163,8 @@ class VideoDecoder:
             raise VideoError(f"{self.path}: no frame decodes{self.note and f' ({self.note})'}")
 
     def pixels(self, frame: av.VideoFrame) -> np.ndarray:
-        """uint8 ``[H, W, 3]``, contiguous: the frame in RGB, upright, in square pixels.
-
-        Raises:
-            VideoError: the library cannot convert the frame's pixel format to RGB.
-        """
+        """uint8 ``[H, W, 3]``, contiguous: the frame in RGB, upright, in square pixels; VideoError
+        if the library cannot convert the frame's pixel format."""
         square = {}
         if self._square_width:
             square = {"width": self._square_width, "interpolation": TO_SQUARE}
@@ -207,12 +192,13 @@ class VideoDecoder:
 
     @property
     def decord_safe(self) -> bool:
-        """Whether decord gives the same bytes: the only video stream of the file, in a codec of
-        ``EXACT_CODECS``; pictures of 8 bits, 4:2:0, an even size and square pixels, progressive,
-        neither turned nor mirrored; no edit list that omits frames; start at time 0. The value is
-        known at the end of the file."""
+        """Whether decord gives the same bytes: the only video stream of the file, in a container of
+        ``DECORD_CONTAINERS`` and a codec of ``EXACT_CODECS``; pictures of 8 bits, 4:2:0, an even
+        size and square pixels, progressive, neither turned nor mirrored; no edit list that omits
+        frames; start at time 0. The value is known at the end of the file."""
         from_0 = not self._stream.start_time and not self._starts_early
-        return self._decord_safe and not self._discarded and from_0
+        known = self._container.format.name in DECORD_CONTAINERS
+        return self._decord_safe and known and not self._discarded and from_0
 
     @property
     def _on_its_side(self) -> bool:

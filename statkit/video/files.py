@@ -1,8 +1,5 @@
-"""Video files: probe, read and write them.
-
-Frames are RGB uint8 arrays ``[T, H, W, 3]`` at the file's own size, upright, in square pixels.
-PyAV and decord both decode from the start of the file and return only the requested frames.
-"""
+"""Video files: probe, read and write them. Frames are RGB uint8 arrays ``[T, H, W, 3]`` at the
+file's own size, upright, in square pixels; each file is decoded from its start."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -16,26 +13,14 @@ from statkit.errors import StatkitError
 from .decoder import VideoDecoder, VideoError, VideoInfo, openable
 
 BACKENDS = ("decord", "pyav")
-# decord is exact on these; it fails on streams without an index, sometimes after a long time.
-DECORD_CONTAINERS = ("avi", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 
 
 def probe(
     path: str | Path, *, most: int | None = None, heartbeat: Callable[[], None] | None = None
 ) -> VideoInfo:
-    """Decode the whole file once and return its properties.
-
-    The header's frame count is not used: it can count frames that the file does not contain.
-
-    Args:
-        path: the file.
-        most: stop at a file with more frames than this.
-        heartbeat: see :class:`VideoDecoder`.
-
-    Raises:
-        VideoError: the file is missing, is not a video, has no frame that decodes, or has more
-            than ``most`` frames.
-    """
+    """Decode the whole file once (:class:`VideoDecoder`) and return its properties; the header can
+    count frames that the file does not contain. VideoError if the file is missing, is not a video,
+    has no frame that decodes, or has more than ``most`` frames."""
     with VideoDecoder(path, heartbeat) as video:
         for _ in video.frames():
             if most and video.count > most:
@@ -53,16 +38,13 @@ def read_frames(
     """Read frames of a video file.
 
     Args:
-        path: the file.
         indices: frame numbers from 0, in any order and with repeats; all frames when None.
         backend: the decoder, "decord" or "pyav"; the frames are the same, byte for byte. decord
-            reads only files that it decodes exactly: AVI, MP4 and Matroska that are
-            :attr:`VideoDecoder.decord_safe`. PyAV reads all other files, such as the MPEG-4 AVIs
-            of UCF101 (decord's older decoder rounds up to 2 grey levels differently there), and
-            every file where decord is not installed. Stored frames are always read by PyAV, so
-            that they do not depend on the machine.
-        each: applied to every frame as it is decoded, for example to shrink large frames before
-            all of them are in memory.
+            reads only files that it decodes exactly (:attr:`VideoDecoder.decord_safe`). PyAV reads
+            all other files, such as the MPEG-4 AVIs of UCF101 (decord's older decoder rounds up to
+            2 grey levels differently there), and every file where decord is not installed. Stored
+            frames are always read by PyAV, so that they do not depend on the machine.
+        each: applied to every frame as it is decoded, for example to shrink it.
 
     Returns:
         uint8 ``[T, H, W, 3]``, RGB, native size, upright, in square pixels, in the order of
@@ -88,11 +70,9 @@ def read_frames(
 
 
 def write_video(path: str | Path, frames: np.ndarray, *, fps: int = 12) -> None:
-    """Write uint8 RGB ``[T, H, W, 3]`` (even H and W) as H.264 without B-frames.
-
-    Every reader is exact on such a file. The quantiser is fixed (18: hardly visible), because
-    x264's rate control does not give the same bytes each time.
-    """
+    """Write uint8 RGB ``[T, H, W, 3]`` (even H and W) as H.264 without B-frames, on which every
+    reader is exact. The quantiser is fixed (18: hardly visible), because x264's rate control does
+    not give the same bytes each time."""
     height, width = frames.shape[1:3]
     if height % 2 or width % 2:
         raise StatkitError(f"H.264 needs an even height and width, got {height}x{width}")
@@ -123,7 +103,7 @@ def _read_decord(path, wanted) -> dict[int, np.ndarray] | None:
         return None
     with VideoDecoder(path) as video:  # a clear error, and the true number of packets
         packets, whole = video.survey()
-        if not (whole and video.decord_safe and video.container in DECORD_CONTAINERS):
+        if not (whole and video.decord_safe):
             return None
     import torch  # noqa: F401, I001  decord must be loaded after torch
     import decord
