@@ -25,10 +25,7 @@ def chosen_config(options, dataset: VideoDataset) -> ExperimentConfig:
     """The configuration of the preset or the data set, changed by the options."""
     asked = {name: getattr(options, name) for name in ("preset", "recipe", "backbone")}
     config = starting_config(dataset, **asked)
-    for name in ("pretrained", "student_pretrained"):
-        if getattr(options, name) is not None:
-            config = replace(config, **{name: getattr(options, name)})
-    config = with_given(options, config)
+    config = with_given(options, config, "pretrained", "student_pretrained")
     config = replace(config, **{n: with_given(options, getattr(config, n)) for n in PARTS})
     if not options.plan:  # raise the error before the frames are read
         for pretrained in (config.pretrained, config.student_pretrained):
@@ -43,9 +40,10 @@ def chosen_rows(options) -> tuple[str, ...]:
     return options.rows or (PRESETS[options.preset].rows if options.preset else TABLE_3)
 
 
-def with_given(options, part):
-    """A part of a configuration with the fields that the command line gives."""
-    given = {name: vars(options).get(name) for name in parameters_of(type(part))}
+def with_given(options, part, *more: str):
+    """A part of a configuration with the fields that the command line gives: the declared fields,
+    and ``more`` by name."""
+    given = {name: vars(options).get(name) for name in (*parameters_of(type(part)), *more)}
     return replace(part, **{n: v for n, v in given.items() if v not in (None, "all")})
 
 

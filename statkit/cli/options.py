@@ -23,11 +23,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_value(group, flag: str, parameter: Parameter, otherwise: str = "", **options) -> None:
-    """A flag with the range, the meaning and the check of a declared parameter.
-
-    Args:
-        otherwise: the default in words, for the help.
-    """
+    """A flag with the range, the meaning and the check of a declared parameter; ``otherwise`` is
+    the default in words."""
 
     def read(text: str):
         try:
@@ -47,12 +44,8 @@ def add_value(group, flag: str, parameter: Parameter, otherwise: str = "", **opt
 
 
 def add_fields(group, defaults: dict[str, object], skip: Sequence[str] = ()) -> None:
-    """A flag for each declared field of a dataclass.
-
-    Args:
-        defaults: words -> an instance with the defaults for that case; the first has no words.
-        skip: fields without a flag.
-    """
+    """A flag for each declared field of a dataclass, those in ``skip`` apart. ``defaults``: words
+    -> an instance with the defaults for that case; the first has no words."""
     first = next(iter(defaults.values()))
     for name, parameter in parameters_of(type(first)).items():
         if name in skip:
@@ -77,7 +70,7 @@ def path(text: str) -> Path:
 
 
 def _weights(text: str) -> bool | str:
-    return {"yes": True, "no": False}.get(text) if text in ("yes", "no") else str(path(text))
+    return text == "yes" if text in ("yes", "no") else str(path(text))
 
 
 TYPES: dict[str, Callable] = {"path": path, "frames": _frames, "weights": _weights}
@@ -85,12 +78,8 @@ RANGE = {one.name for one in fields(Parameter)} - {"choices"}
 
 
 def add_flags(group, section: str, *words: str, **choices: Sequence[str]) -> None:
-    """The flags of a section of ``options.toml``.
-
-    Args:
-        words: for the places {0} and {1} of a help text.
-        choices: values of the flags that name them.
-    """
+    """The flags of a section of ``options.toml``, with ``words`` for the places {0} and {1} of a
+    help text, and the values of the flags that name their ``choices``."""
     for flag, about in OPTIONS[section].items():
         about = dict(about)
         if "kind" in about:

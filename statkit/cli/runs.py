@@ -31,9 +31,8 @@ def train(options) -> None:
         dataset = chosen_dataset(options)
         configs, rows = (chosen_config(options, dataset),), tuple(chosen_rows(options))
         return _plan(options, [Job("", configs, rows, seed) for seed in options.seeds], dataset)
-    _report(
-        (one.result(row) for one in _experiments(options) for row in chosen_rows(options)), options
-    )
+    ones, rows = _experiments(options), chosen_rows(options)
+    _report((one.result(row) for one in ones for row in rows), options)
 
 
 def evaluate(options) -> None:
@@ -82,9 +81,8 @@ def tables(options) -> None:
         save_text(file.with_suffix(".md"), f"{plain_markdown(caption)}\n\n{markdown(lines)}")
         save_text(file.with_suffix(".tex"), latex(lines, caption))
         _table_figure(table, results, rows, dataset, file)
-        print(
-            f"\n{caption}\n\n{markdown(lines)}\nwritten: {file.with_suffix('')}.csv .md .tex .png"
-        )
+        print(f"\n{caption}\n\n{markdown(lines)}")
+        print(f"written: {file.with_suffix('')}.csv .md .tex .png")
 
 
 def _run(options, work: list[Job], dataset: Clips, file: Path, title: str) -> list[Result]:
@@ -122,9 +120,7 @@ def _knobs(options, config) -> None:
     _say(f"written: {file}")
 
 
-@lru_cache(maxsize=2)
-def _opened(source: str) -> VideoDataset:
-    return open_dataset(source)
+_opened = lru_cache(maxsize=2)(open_dataset)
 
 
 def _planned_clips(job: Job) -> VideoDataset:

@@ -30,8 +30,7 @@ class Claim:
         test: a name of :data:`TESTS`; empty where the kit cannot test the claim.
         row, baseline, measure: the field ``measure`` of ``row`` minus that of ``baseline``.
         labelled: labelled clips per class of the runs; all clips have labels when None.
-        table: key of the table that holds the runs.
-        column: of 2-D networks, or "r2plus1d_18" of 3-D ones (:func:`.paper.paper_column`).
+        table, column: key of the runs' table, and :func:`.paper.paper_column` of their network.
         unit: of the difference.
         truth: whether the test needs clips with known actor and action.
         reason: why the kit cannot test the claim, and which test could.
@@ -52,11 +51,8 @@ class Claim:
     reason: str
 
     def measured_on(self, runs: Runs) -> Estimate:
-        """The claim's difference, from the runs of its table and its kind of network.
-
-        Raises:
-            ValueError: the runs lack the rows; :class:`NotReached`, the runs are too short.
-        """
+        """The claim's difference, from the runs of its table and its kind of network; ValueError
+        if they lack the rows, :class:`NotReached` if they are too short."""
         place = self.table, self.column
         own = [run for run in runs if (run.table, paper_column(run.backbone)) == place]
         return TESTS[self.test](self, own)
@@ -137,10 +133,10 @@ TESTS = {
 }
 
 
-def _claim(line: dict[str, str]) -> Claim:
-    read = {"labelled": int(line["labelled"] or 0) or None, "truth": line["truth"] == "yes"}
-    return Claim(**line | read | {"column": line["column"] or "resnet34"})
+def _claim(truth: str, labelled: str, column: str, **words: str) -> Claim:
+    number = int(labelled) if labelled else None
+    return Claim(**words, truth=truth == "yes", labelled=number, column=column or "resnet34")
 
 
 LINES = Path(__file__).with_name("claims.csv").read_text("utf-8").splitlines()
-CLAIMS = tuple(map(_claim, csv.DictReader(LINES)))
+CLAIMS = tuple(_claim(**line) for line in csv.DictReader(LINES))

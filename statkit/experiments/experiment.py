@@ -39,7 +39,6 @@ class Experiment(RowNetworks):
     """One configuration on one data set with one seed; it trains and measures rows on demand.
 
     Args:
-        dataset, config, seed: the experiment's data set, configuration and seed.
         rows: the user's own rows, by name, in addition to :data:`statkit.experiments.rows.ROWS`.
         unlabelled: clips for the unlabelled stage (Section 3.3.1); the training clips when None.
         live_teacher: compute the teacher's exact outputs for every batch, instead of caching the
@@ -48,7 +47,6 @@ class Experiment(RowNetworks):
             kit (:mod:`statkit.shipped`) is used if it has the name of the run.
         micro_batch: see :func:`statkit.training.train_transfer`.
         device: see :func:`statkit.runtime.device.pick_device`.
-        progress: whether to show progress bars.
     """
 
     @cached_property
@@ -100,12 +98,9 @@ class Experiment(RowNetworks):
         )
 
     def probe(self, side: str) -> Result:
-        """A linear classifier on the frozen pretrained backbone; training should exceed its result.
-
-        Args:
-            side: "hr" or "lr", the input frames; "pixels", a linear classifier on the raw pixels
-                of one LR frame per clip, the middle one. It uses no network: it tells how much of
-                the class the scene alone gives away.
+        """A linear classifier on the frozen pretrained backbone and "hr" or "lr" frames; training
+        should exceed its result. The side "pixels" uses no network, but the raw pixels of one LR
+        frame per clip, the middle one: it tells how much of the class the scene alone gives away.
         """
         start, store, labels = time.perf_counter(), self.store, self.dataset.labels
         if side == "pixels":
@@ -126,9 +121,8 @@ class Experiment(RowNetworks):
             ]
         (train, test), (known, asked) = features, (labels[clips] for clips in self.split)
         found = linear_probe(train, known, test, asked, seed=seed)
-        seconds = time.perf_counter() - start
-        line = self._line(row, found, seconds=seconds, parameters=self._parameters())
-        return replace(line, row=name)
+        about = {"seconds": time.perf_counter() - start, "parameters": self._parameters()}
+        return replace(self._line(row, found, **about), row=name)
 
     def _line(self, row: str, precision: tuple[float, float], *, seconds: float, **more) -> Result:
         frames, prec = self.config.frames, [round(value, 3) for value in precision]

@@ -1,8 +1,5 @@
-"""The paper's tables as grids of runs.
-
-A grid runs one seed and split at a time, so that one teacher serves all rows. Finished runs are
-cached, so a stopped grid continues where it stopped.
-"""
+"""The paper's tables as grids of runs: one seed and split at a time, so that one teacher serves all
+rows. Finished runs are cached, so a stopped grid continues where it stopped."""
 
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -49,11 +46,9 @@ SIZES = TABLES["2"].sizes
 
 @dataclass(frozen=True)
 class Job:
-    """The work of one worker: all configurations and rows of a table for one seed and split.
-
-    source names the clips if jobs of one grid have different clips; probe adds the linear probe
-    on the pixels of one LR frame.
-    """
+    """The work of one worker: all configurations and rows of a table for one seed and split. source
+    names the clips if jobs of one grid have different clips; probe adds the linear probe on the
+    pixels of one LR frame."""
 
     table: str
     settings: tuple[ExperimentConfig, ...]
@@ -142,13 +137,8 @@ def run_job(
 def run_jobs(
     jobs: Sequence[Job], dataset: Clips, executor: Executor | None = None, **options
 ) -> Iterator[list[Result]]:
-    """Results as they finish: one by one in this process, or one job at a time from workers.
-
-    Args:
-        dataset: of all jobs, or a function that opens the data set of a job.
-        executor: a process pool, or a Dask client's ``get_executor()``; None for this process.
-        options: as in :func:`run_job`.
-    """
+    """Results as they finish: one by one in this process, or one job at a time from the workers of
+    ``executor``. ``dataset`` is that of all jobs, or a function that opens that of a job."""
     if executor is None:
         for job in jobs:
             for result in run_job(job, clips_of(job, dataset), progress=True, **options):

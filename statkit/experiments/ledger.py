@@ -21,13 +21,8 @@ HEADING = Path(__file__).with_name("claims.md").read_text("utf-8")
 
 
 def verdict(found: Estimate, holds: str = "reproduced", level: float | None = None) -> str:
-    """The verdict for the 95 % interval of a difference, in words.
-
-    Args:
-        holds: the word if the interval lies above 0: "reproduced" for a claim of the paper,
-            "supported" for another.
-        level: the p-value to judge by, such as an adjusted one; that of the interval when None.
-    """
+    """The verdict for the 95 % interval of a difference: ``holds`` if it lies above 0. ``level`` is
+    the p-value to judge by, such as an adjusted one; that of the interval when None."""
     if found.runs < 2:
         return "one run only"
     if (p_value(found) if level is None else level) >= 0.05:
@@ -163,10 +158,8 @@ def _difference(claim: Claim, found: Estimate) -> str:
 def _count(rows: list[list[str]]) -> str:
     """The number of tests and of verdicts."""
     tested = [row for row in rows[1:] if row[-1]]
-    plain, strict = (
-        sum(row[place].startswith(("reproduced", "supported")) for row in tested)
-        for place in (-2, -1)
-    )
+    yes = ("reproduced", "supported")
+    plain, strict = (sum(row[place].startswith(yes) for row in tested) for place in (-2, -1))
     return (
         f"{len(tested)} claims were tested with more than one run. Reproduced or supported at "
         f"95 %: {plain}; after Holm's adjustment: {strict}. If no effect existed at all, about "

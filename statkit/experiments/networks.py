@@ -1,7 +1,6 @@
 """Trained networks of rows: one teacher per seed, whose targets are computed once, and one student
 per row. A finished network is cached and never trained twice."""
 
-import copy
 import json
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -41,8 +40,7 @@ from .targets import CachedTeacher
 
 class RowNetworks:
     """The trained network of each row of an experiment, on demand: cached, shipped or trained now.
-    Arguments as in :class:`statkit.experiments.Experiment`.
-    """
+    Arguments as in :class:`statkit.experiments.Experiment`."""
 
     def __init__(
         self,
@@ -100,7 +98,7 @@ class RowNetworks:
         return np.sort(np.concatenate(chosen))
 
     def source(self, row: str, store: FrameStore | None = None) -> Source:
-        """The input pixels of a row's network, from the data set's store or from another store."""
+        """The input pixels of a row's network, by default from the data set's store."""
         kind, frames, store = self.rows[row], self.config.frames, store or self.store
         if kind.input == "hr":
             return Source(store.hr, frames.hr_size)
@@ -152,18 +150,16 @@ class RowNetworks:
         return all(self._weights(one).is_file() or self.shipped(one) is not None for one in parts)
 
     def teacher(self, row: str = "stat") -> Teacher:
-        """The fixed teacher as a source of targets for a row, cached or live
-        (:meth:`keeps_targets`)."""
+        """The fixed teacher of a row, cached or live (:meth:`keeps_targets`)."""
         kind, sizes, recipe = self.rows[row], self.map_sizes(row), self.recipe(row)
         which = kind.teacher, power_of(kind, self.config), tuple(sizes), kind.labelled
         if which not in self._teachers:
             store, clips = (self.store, self.split.train) if kind.labelled else self.pool
-            network = copy.copy(self.network(kind.teacher))
-            network.power = power_of(kind, self.config)
-            source = self.source(kind.teacher, store)
+            network, source = self.network(kind.teacher), self.source(kind.teacher, store)
             live = LiveTeacher(network, source, precision=recipe.precision)
-            how = {"views": recipe.views, "fixed": recipe.frame_sampling == "fixed"}
-            how |= {"map_sizes": sizes, "progress": self.progress}
+            live.network.power = power_of(kind, self.config)  # of a copy
+            how = {"views": recipe.views, "fixed": recipe.fixed, "map_sizes": sizes}
+            how["progress"] = self.progress
             keep = self.keeps_targets(row)
             self._teachers[which] = CachedTeacher(live, store, clips, **how) if keep else live
         return self._teachers[which]
@@ -172,20 +168,18 @@ class RowNetworks:
         """Whether a row's targets are cached: the teacher is 2-D, and computing the targets
         once is less work than computing them for each step of three transfer rows."""
         recipe, network = self.recipe(row), self.network("teacher")
-        fixed = recipe.frame_sampling == "fixed"
-        length = network.segments if fixed else self.store.settings.frames_per_clip
+        length = network.segments if recipe.fixed else self.store.settings.frames_per_clip
         too_many = recipe.views * length > 3 * self.config.recipe.epochs * network.segments
         return not (self.live_teacher or network.temporal or too_many)
 
     def map_sizes(self, row: str) -> list[tuple[int, int]]:
         """Height and width of the student's four maps, or of the teacher's maps if the student's
         maps are upsampled (without the time axis of a 3-D network)."""
-        frames = MODELS[self.config.backbone].frames_per_segment
         upsampled = self.config.choices.sizes == "upsample"
         size = self.source("teacher" if upsampled else row).size
         with torch.no_grad(), FakeTensorMode():  # computes shapes only
             network = self.new_network(row).eval()
-            time = (frames,) if network.temporal else ()
+            time = (network.frames_per_segment,) if network.temporal else ()
             output = network(torch.zeros(1, network.segments, 3, *time, *size))
         return [tuple(values.shape[-2:]) for values in output.attention_maps]
 
@@ -231,14 +225,9 @@ class RowNetworks:
             barrier()
             history = train_now()
         if is_main():
-            run = {
-                "seconds": history.seconds,
-                "device": device_name(self.device),
-                "history": history.epochs,
-            }
-            save_text(self._run_file(row), json.dumps(run))
-            state = network.state_dict()
-            write_atomically(self._weights(row), lambda path: torch.save(state, path))
+            run = {"seconds": history.seconds, "device": device_name(self.device)}
+            save_text(self._run_file(row), json.dumps(run | {"history": history.epochs}))
+            write_atomically(self._weights(row), partial(torch.save, network.state_dict()))
             checkpoint.unlink(missing_ok=True)
         barrier()
         return self._read(row, self._weights(row))

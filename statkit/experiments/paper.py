@@ -14,12 +14,8 @@ def paper_column(backbone: str) -> str:
 
 
 def paper_numbers(table: str, backbone: str = "resnet34") -> dict[tuple[str, str], float]:
-    """prec@1 in per cent by row and resolution; the resolution is "" where a table has only one.
-
-    Args:
-        table: "1" to "4"; other tables have no numbers.
-        backbone: selects one of Table 3's two columns; other tables have one column.
-    """
+    """prec@1 in per cent by row and resolution, "" where a table ("1" to "4"; others have no
+    numbers) has only one. ``backbone`` selects one of Table 3's two columns."""
     return {
         (row, line["resolution"] if table == "2" else ""): float(line["prec1"])
         for line in csv.DictReader(NUMBERS.read_text("utf-8").splitlines())

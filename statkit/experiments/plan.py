@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from statkit.backbones import MODELS
 from statkit.data.clips import Split, VideoDataset
-from statkit.data.stored import FrameStore, decode_clip, stored_frames
+from statkit.data.stored import FrameStore, decode_clip, frame_shapes, stored_frames
 from statkit.runtime.cache import cache_folder
 from statkit.runtime.device import autocast, memory_of, synchronize
 from statkit.runtime.processes import cores
@@ -56,13 +55,10 @@ def imagined_dataset(
 class _BlankStore(FrameStore):
     """Placeholder frames with the right shape, which take no memory."""
 
-    def _blank(self, size: tuple[int, int]) -> np.ndarray:
-        shape = (len(self.dataset), self.settings.frames_per_clip, *size, 3)
-        return np.broadcast_to(np.uint8(127), shape)
-
-    hr = cached_property(lambda self: self._blank(self.settings.hr_size))
-    lr = cached_property(lambda self: self._blank(self.settings.lr_size))
     flow = cached_property(lambda self: self.lr)
+
+    def _frames(self, side: str) -> np.ndarray:
+        return np.broadcast_to(np.uint8(127), frame_shapes(self.dataset, self.settings)[side])
 
 
 class _BlankTargets(CachedTeacher):
@@ -76,8 +72,8 @@ class _BlankTargets(CachedTeacher):
 
 @dataclass(frozen=True)
 class Training:
-    """One training: its row, its length, and its seconds (NaN if one clip does not fit into
-    memory); ``memory`` in bytes, fixed and per clip."""
+    """One training; seconds are NaN if one clip does not fit into memory; ``memory`` in bytes,
+    fixed and per clip."""
 
     row: str
     title: str
@@ -239,20 +235,19 @@ def _count_targets(one: Experiment, row: str, rates: dict, disk: Counter, other:
 
 
 def _shapes(one: Experiment, row: str, clips: int) -> dict[str, tuple[int, ...]]:
-    recipe, fixed = one.recipe(row), one.recipe(row).frame_sampling == "fixed"
-    sizes = one.map_sizes(row)
-    return target_shapes(one.network("teacher"), one.store, clips, recipe.views, fixed, sizes)
+    recipe, teacher, sizes = one.recipe(row), one.network("teacher"), one.map_sizes(row)
+    return target_shapes(teacher, one.store, clips, recipe.views, recipe.fixed, sizes)
 
 
 def _training(one: Experiment, row: str, rates: dict) -> Training:
     kind, recipe, clips = one.rows[row], one.recipe(row), one.training_clips(row)
     parameters, *memory = _once(rates, one, row, step_memory)
     steps = recipe.epochs * math.ceil(len(clips) / recipe.batch_size)
-    seconds = steps * min(recipe.batch_size, len(clips)) * _once(rates, one, row, _seconds_per_clip)
+    batch = min(recipe.batch_size, len(clips))
+    seconds = steps * batch * _once(rates, one, row, _seconds_per_clip)
     if recipe.start == "probe" and kind.labelled and kind.start is None:
         seconds += len(clips) * _once(rates, one, row, _seconds_per_look)
     done = (cache_folder("runs") / one.run_name(row) / "weights.pt").is_file()
-    batch = min(recipe.batch_size, len(clips))
     return Training(
         row, kind.title, recipe.epochs, steps, parameters, tuple(memory), batch, done, seconds
     )
@@ -272,7 +267,7 @@ def step_memory(one: Experiment, row: str) -> tuple[int, int, int]:
             sizes[storage._cdata] = storage.nbytes()
             return values
 
-        time_axis = (MODELS[network.name].frames_per_segment,) if network.temporal else ()
+        time_axis = (network.frames_per_segment,) if network.temporal else ()
         for clips in (1, 2):  # the difference is the cost of one clip, without weights
             frames = torch.zeros(clips, network.segments, 3, *time_axis, *one.source(row).size)
             sizes.clear()
@@ -315,7 +310,7 @@ def _seconds_per_clip(one: Experiment, row: str) -> float:
         teacher = LiveTeacher(one.new_network("teacher").to(one.device), one.source("teacher"))
         if one.keeps_targets(row):
             shapes = _shapes(one, row, len(one.dataset))
-            teacher = _BlankTargets(teacher, one.store, shapes, recipe.frame_sampling == "fixed")
+            teacher = _BlankTargets(teacher, one.store, shapes, recipe.fixed)
 
     def step(count: int) -> None:
         some = replace(recipe, batch_size=max(2, count))
@@ -333,7 +328,7 @@ def _seconds_per_look(one: Experiment, row: str) -> float:
     """Seconds per clip of a forward pass on K intervals, in a mirrored view."""
     network, precision = one.new_network(row).to(one.device), one.config.recipe.precision
     forward = LiveTeacher(network, one.source(row), precision=precision)
-    shape = network.segments, MODELS[network.name].frames_per_segment
+    shape = network.segments, network.frames_per_segment
     clips, lengths = one.split.train, one.store.lengths
 
     def look(count: int) -> None:

@@ -26,13 +26,11 @@ class Result:
     prec1 and prec5 in per cent, seconds of training; on_actor is the last block's score
     (:func:`statkit.evaluation.attention_on_actor`), in_action a share, both empty if the truth
     is not known; neighbours is :attr:`statkit.analysis.embedding.Separation.nearest` of the test
-    clips; fingerprint is that of the stored frames; table, the paper's table of the run;
-    labelled, labelled clips per class (all when empty); parameters, the whole configuration and
-    the row as JSON.
+    clips; fingerprint is that of the stored frames; labelled, clips per class (all when empty);
+    parameters, the whole configuration and the row as JSON.
 
-    What the network's attention says on the test clips, empty in files that were written before
-    these columns existed: from_blind and specific, of the maps, the mean over the four blocks
-    (:func:`statkit.evaluation.map_distances`); from_equal and spread, of the temporal weights
+    Of the attention on the test clips, empty in older files: from_blind and specific, the mean over
+    the four blocks (:func:`statkit.evaluation.map_distances`); from_equal and spread
     (:func:`statkit.evaluation.weight_distances`).
     """
 
@@ -96,10 +94,8 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def p_value(difference: Estimate) -> float:
-    """Two-sided p-value of Student's t-test that the mean difference is 0; at least two runs.
-
-    It is below 0.05 exactly where the 95 % interval does not hold 0.
-    """
+    """Two-sided p-value of Student's t-test that the mean difference is 0, of at least two runs. It
+    is below 0.05 exactly where the 95 % interval does not hold 0."""
     from scipy.special import stdtr, stdtrit
 
     if difference.half_width == 0:
@@ -109,17 +105,14 @@ def p_value(difference: Estimate) -> float:
     return float(2 * stdtr(freedom, -abs(t)))
 
 
-def holm(p_values: Sequence[float], tests: int | None = None) -> list[float]:
+def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted by Holm's step-down method, in the order given.
 
     Of all differences with an adjusted value up to 0.05, a single one is false with at most 5 %
     probability, whatever the dependence between the tests.
-
-    Args:
-        tests: the number of tests, if more are planned than have a p-value.
     """
     order, values = np.argsort(p_values), np.array(p_values, float)
-    factors = (tests or len(values)) - np.arange(len(values))
+    factors = len(values) - np.arange(len(values))
     values[order] = np.maximum.accumulate(np.minimum(1.0, factors * values[order]))
     return values.tolist()
 
@@ -152,11 +145,8 @@ def differences(
 
 
 def gain(results: Sequence[Result], row: str, baseline: str, what: str = "prec1") -> Estimate:
-    """Mean paired difference ``row - baseline`` over the seeds and splits that have both.
-
-    Raises:
-        ValueError: no pair.
-    """
+    """Mean paired difference ``row - baseline`` over the seeds and splits that have both;
+    StatkitError if none has."""
     missing = f"no seed has both {row!r} and {baseline!r}"
     return mean_of(differences(results, row, baseline, what), missing)
 
@@ -192,37 +182,29 @@ def read_results(path: Path) -> list[Result]:
 
 def comparable(runs: Iterable[Result]) -> list[Result]:
     """Runs of one data set whose students saw frames of one size: of each table and kind of
-    network, the runs at the teacher's size as soon as they are enough (:func:`_are_enough`), and
-    until then the runs at another size, if there are any."""
-    groups: dict[tuple[str, str], list[Result]] = {}
+    network, the runs at the teacher's size as soon as they have each row, resolution and number of
+    labels of the runs at another size, at least three times or as often as those; until then, the
+    runs at another size."""
+    groups: dict[tuple[str, str], tuple[list[Result], list[Result]]] = {}
     for run in runs:
-        groups.setdefault((run.table, paper_column(run.backbone)), []).append(run)
+        pair = groups.setdefault((run.table, paper_column(run.backbone)), ([], []))
+        pair[run.config.get("student_size") is not None].append(run)
     found = []
-    for here in groups.values():
-        full = [run for run in here if run.config.get("student_size") is None]
-        other = [run for run in here if run.config.get("student_size") is not None]
-        found += full if _are_enough(full, other) else other
+    for full, other in groups.values():
+        # A row that always sees the teacher's size has no counterpart: "stat_full" is "stat" there.
+        varied = [run for run in other if run.row_fields.get("size") != "hr"]
+        ours, theirs = (
+            Counter((run.row, run.resolution, run.labelled) for run in some)
+            for some in (full, varied)
+        )
+        enough = all(ours[place] >= min(3, theirs[place]) for place in theirs)
+        found += full if enough else other
     return found
 
 
-def _are_enough(full: list[Result], other: list[Result]) -> bool:
-    """Whether the runs at the teacher's size have each row, resolution and number of labels of the
-    other runs, at least three times or as often as those."""
-    # A row that always sees the teacher's size has no counterpart: "stat_full" is "stat" there.
-    other = [run for run in other if run.row_fields.get("size") != "hr"]
-    ours, theirs = (
-        Counter((run.row, run.resolution, run.labelled) for run in some) for some in (full, other)
-    )
-    return all(ours[place] >= min(3, theirs[place]) for place in theirs)
-
-
 def published_runs(dataset: str, table: str, column: str = "resnet34") -> list[Result]:
-    """The committed runs of a table on the data set of this name; may be empty.
-
-    Args:
-        column: of 2-D networks or, "r2plus1d_18", of 3-D ones
-            (:func:`statkit.experiments.paper.paper_column`).
-    """
+    """The committed runs of a table on the data set of this name; may be empty. ``column``: see
+    :func:`statkit.experiments.paper.paper_column`."""
     return [
         run
         for file in sorted(SHIPPED.glob("*.csv"))

@@ -24,19 +24,16 @@ class Row:
         block_weights: weights of the blocks and layers, by name, or user-defined phases
             (:func:`statkit.schedules.inner_weights`).
         epoch_factor: factor on the configuration's number of epochs.
-        max_epochs: upper limit of the number of epochs.
+        max_epochs: upper limit of that number.
         start: row whose trained weights this row starts from; :data:`SCRATCH`, random weights even
             if the configuration has a pretrained backbone; :data:`TEACHERS_TAM`, the
             configuration's start, but with the teacher's temporal module, as rows with transfer
             start; None, the configuration's start.
         teacher: row whose trained network is the teacher.
         kd: weight of Hinton's knowledge distillation (of the logits).
-        confident: whether the teacher's confidence weights each sample
-            (:func:`statkit.losses.confidence_weights`).
-        power, distance: of the attention maps (Equation 1) and between them (Equation 2); None,
-            the configuration's choices.
-        specific: whether SAT and TAT compare only what is specific to each clip
-            (:func:`statkit.losses.specific_part`).
+        confident: weights of the samples by :func:`statkit.losses.confidence_weights`.
+        power, distance: of Equations 1 and 2; None, the configuration's choices.
+        specific: SAT and TAT of :func:`statkit.losses.specific_part` alone.
         tam_rate: learning rate of the temporal module; None, the configuration's.
         size: size to which LR frames are enlarged: None, the configuration's; "hr", the
             teacher's; "half", half of the teacher's; "lr", no enlargement.

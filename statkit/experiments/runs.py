@@ -95,11 +95,7 @@ def run_name(
     live_teacher: bool = False,
 ) -> str:
     """The row's name and a fingerprint of everything that its weights depend on (teacher too).
-
-    Args:
-        rows: the row and the rows that it starts from, by name.
-        clips, unlabelled: fingerprints of the data sets.
-    """
+    ``clips`` and ``unlabelled`` are the fingerprints of the data sets."""
     made, first, chain = asdict(config), rows[name], rows[name].chain(rows)
     made.pop("staged")  # the rows' ``start`` holds it
     # The teacher's start counts for its own runs and for transfer.

@@ -85,13 +85,8 @@ class ExperimentConfig:
 
     ``student_size`` is never larger than the teacher's size. The seed decides which clips have
     labels; the teacher gets all labels, and the unlabelled stage sees all clips without labels.
-
-    Attributes:
-        frames: how stored frames are made, see :class:`statkit.data.frames.FrameSettings`.
-        pretrained: as in :func:`statkit.models.build_model`, of all networks.
-        student_pretrained: of all networks but the teacher; None, as the teacher.
-        recipe: for teacher and students alike.
-        choices: of what the paper leaves open.
+    ``pretrained`` is as in :func:`statkit.models.build_model`, for all networks;
+    ``student_pretrained``, for all but the teacher; None, as the teacher.
     """
 
     backbone: str = declared("demo", "the network", choices=tuple(MODELS))
@@ -147,12 +142,8 @@ REAL = ExperimentConfig(
 def default_config(
     dataset: VideoDataset, *, epochs: int | None = None, overrides: str = ""
 ) -> ExperimentConfig:
-    """The demo network for generated clips, a fine-tuned ImageNet ResNet-18 for real ones.
-
-    Args:
-        epochs: passes over the training clips; None or 0: the configuration's number.
-        overrides: changes by name with spaces between them, see :func:`change`.
-    """
+    """The demo network for generated clips, a fine-tuned ImageNet ResNet-18 for real ones; with
+    another number of epochs, and with ``overrides``, the words of :func:`change` in one text."""
     config = DEMO if dataset.generated else REAL
     if epochs:
         config = replace(config, recipe=replace(config.recipe, epochs=epochs))
@@ -160,14 +151,9 @@ def default_config(
 
 
 def change(config: ExperimentConfig, changes: Iterable[str]) -> ExperimentConfig:
-    """A configuration with fields of its choices, its recipe or its frames changed by name.
-
-    Args:
-        changes: such as "tat_targets=softmax", "batchnorm=partial" or "blur=0".
-
-    Raises:
-        ParameterError: no such name, or a value that does not fit.
-    """
+    """A configuration with fields of its choices, its recipe or its frames changed by name, such as
+    "tat_targets=softmax", "batchnorm=partial" or "blur=0"; ParameterError for an unknown name or a
+    value that does not fit."""
     known = {
         name: (part, parameter)
         for part, kind in PARTS.items()

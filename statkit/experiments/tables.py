@@ -13,11 +13,9 @@ from .rows import TITLES
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: means over seeds and splits with 95 % intervals, in per cent.
-
-    gain is the paired difference to the table's baseline at the same resolution; paper, the paper's
-    prec@1 on its own data, never comparable in absolute terms.
-    """
+    """One line of a table: means over seeds and splits, in per cent. gain is the paired difference
+    to the table's baseline at the same resolution; paper, the paper's prec@1 on its own data, never
+    comparable in absolute terms."""
 
     title: str
     resolution: str
@@ -39,18 +37,15 @@ def lines_of(
     backbone: str = "resnet34",
 ) -> list[Line]:
     """Runs gathered into lines, in the order of ``rows`` and of resolutions from coarse to fine.
-
-    Args:
-        table, backbone: select the paper's numbers to compare with ours.
-    """
+    ``table`` and ``backbone`` select the paper's numbers to compare with ours."""
     results, numbers = list(results), paper_numbers(table, backbone)
     lines = []
     for row in rows:
-        for place in sorted({_place(run) for run in results if run.row == row}, key=_order):
+        for place in sorted({_place(run) for run in results if run.row == row}):
             same = [run for run in results if _place(run) == place]
             runs = [run for run in same if run.row == row]
             pairs = differences(same, row, baseline) if row != baseline else {}
-            resolution, labelled = place
+            resolution, labelled = runs[0].resolution, runs[0].labelled
             lines.append(
                 Line(
                     TITLES.get(row) or runs[0].row_fields["title"],
@@ -67,14 +62,10 @@ def lines_of(
     return lines
 
 
-def _place(result: Result) -> tuple[str, int | None]:
-    return result.resolution, result.labelled
-
-
-def _order(place: tuple[str, int | None]) -> tuple[int, float]:
-    """Sort key: from coarse to fine, from few labels to all."""
-    height, width = place[0].split("x")
-    return int(height) * int(width), place[1] or float("inf")
+def _place(result: Result) -> tuple[int, str, float]:
+    """The place of a run's line, from coarse to fine, from few labels to all."""
+    height, width = result.resolution.split("x")
+    return int(height) * int(width), result.resolution, result.labelled or float("inf")
 
 
 # Escapes for the characters that are special in LaTeX.

@@ -8,6 +8,7 @@ targets depend on.
 """
 
 import hashlib
+import math
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -34,20 +35,18 @@ VERSION = 1
 
 class CachedTeacher:
     """Teacher outputs for every frame and view that a batch can contain (or for one fixed set of
-    frames per view), computed once and cached on disk.
+    frames per view).
 
     The cache holds half-precision unit maps, pooled to the student's map sizes, and the frame
     features, from which the teacher's TAM computes its output for any K frames. For 2-D networks.
     A killed computation continues where it stopped; a second process waits for the first.
 
     Args:
-        teacher: the teacher that computes the targets.
         store: the frames that the teacher's source reads.
         clips: int64, the clips with targets; a batch may contain no other clips.
         views: number of rows of the view table.
         fixed: whether frame sampling is fixed (:class:`statkit.recipes.Recipe`), in batches too.
         map_sizes: ``(h, w)`` of the student's four maps.
-        progress: whether to show a progress bar.
 
     Raises:
         ValueError: a 3-D teacher, too little disk space, or, when called, other fixed frames.
@@ -174,11 +173,10 @@ def _read_arrays(folder: Path, shapes: dict) -> list[np.ndarray]:
 def _open_unfinished(work: Path, shapes: dict) -> tuple[list[np.memmap], np.memmap]:
     """The arrays of an unfinished computation, new or left by a killed process, and the number of
     (view, clip) that are done."""
-    files = [work / f"{name}.npy" for name in shapes]
-    done = work / "done.npy"
+    files, done = [work / f"{name}.npy" for name in shapes], work / "done.npy"
     if not done.is_file():
         shutil.rmtree(work, ignore_errors=True)
-        needed = 2 * sum(int(np.prod(shape)) for shape in shapes.values())
+        needed = 2 * sum(map(math.prod, shapes.values()))
         free = shutil.disk_usage(work.parent).free
         if needed > free:
             raise StatkitError(
@@ -203,8 +201,7 @@ def _key(
     made_of = [str(network), network.power, network.channels, weights.hexdigest()]
     made_of += [teacher.source.size, half, teacher.device.type]
     made_of += [store.dataset.fingerprint, store.settings.hr_side(), clips.tolist(), shapes]
-    made_of += [fixed, VERSION, torch.__version__]
-    return fingerprint(made_of)
+    return fingerprint([*made_of, fixed, VERSION, torch.__version__])
 
 
 def target_shapes(
