@@ -195,6 +195,7 @@ def test_no_internet_for_pretrained_weights_is_one_line(tmp_path, monkeypatch):
 def test_half_a_download_of_weights_is_set_aside(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("STATKIT_WEIGHTS", raising=False)
     file = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
     file.parent.mkdir()
     file.write_bytes(b"PK\3\4half")

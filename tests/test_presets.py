@@ -145,7 +145,8 @@ def test_a_staged_run_starts_from_the_students_weights_and_shares_its_single_mod
     assert few.folder("ut") != two.folder("ut")
 
 
-def test_names_of_runs_are_those_before_there_were_presets():
+def test_names_of_runs_are_those_before_there_were_presets(monkeypatch):
+    monkeypatch.delenv("STATKIT_WEIGHTS", raising=False)
     configs = [DEMO, REAL, replace(DEMO, backbone="r2plus1d_18", student_size=None)]
     configs += [replace(REAL, labelled=4, student_epochs=9)]
     configs += [replace(DEMO, choices=PaperChoices(power=2, tam="shared"))]
