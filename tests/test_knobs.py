@@ -23,7 +23,7 @@ from statkit.experiments.forecast import (
     forecasts,
     words_for,
 )
-from statkit.experiments.hypotheses import HYPOTHESES, TESTS, left_out_errors, slope
+from statkit.experiments.hypotheses import HYPOTHESES, TESTS, left_out_errors, slope, weaker
 from statkit.experiments.knobs import (
     DEFAULTS,
     KNOBS,
@@ -158,11 +158,35 @@ def test_the_hypotheses_on_runs_that_hold_them():
     text = hypotheses(runs)
     lines = {line.split(" | ")[0][2:]: line for line in text.splitlines() if line.startswith("| H")}
     assert "supported" in lines["H1"] and "not tested yet" in lines["H3"]
-    assert "SAT+TAT: 9; seeds: 0, 1, 2" in text
+    assert " unit of scene | 11 | supported" in lines["H1"]  # 15 runs, 3 seeds, 1 slope
+    assert "| +0.08 ± 0.01 distance lost | 2 |" in lines["H2"]
+    assert "SAT+TAT: 9; seeds: 0, 1, 2 (9 with 3 each)" in text
+    mixed = hypotheses([*condition("", [9, 10]), *condition("-idle=0", [1])])
+    assert "SAT+TAT: 2; seeds: 0, 1 (1 with 2 each, 1 with 1 each)" in mixed
     assert "| scene=1 | 80.0 ± 0.0 | 30.0 ± 0.0 | +1.0 ± 2.5 |" in text
     # Opposite signs are told, too.
     worse = [replace(r, prec1=2 * 30 - r.prec1) if r.row == "stat" else r for r in runs]
     assert "opposite" in hypotheses(worse).split("| H1 |")[1].splitlines()[0]
+
+
+def test_of_two_differences_the_weaker_is_the_one_with_the_greater_p_value():
+    """The lower end of an interval is in points; how sure a difference is, is not."""
+    sure, unsure = Estimate(0.05, 0.01, 3), Estimate(0.2, 0.1, 3)
+    assert weaker([sure, unsure]) == unsure == weaker([unsure, sure])  # 0.04 is less than 0.1
+    below = Estimate(-1, 0.1, 3)
+    assert weaker([unsure, below]) == below
+    single = Estimate(9, math.inf, 1)
+    assert weaker([sure, single]) == single
+
+
+def test_a_maximum_between_two_ends_needs_both_ends():
+    [eighth] = [one for one in HYPOTHESES if one.name == "H8"]
+    runs = [one for one in measured() if knobs_of(one)["actor"] != 1.3]
+    with pytest.raises(ValueError, match="not at 1.3"):
+        eighth.measured_on(runs)
+    ends = [one for one in measured() if knobs_of(one)["actor"] in (0.5, 1.3)]
+    with pytest.raises(ValueError, match="at no value between"):
+        eighth.measured_on(ends)
 
 
 def test_pretraining_is_told_apart_from_the_clips():

@@ -14,7 +14,7 @@ import numpy as np
 from statkit.errors import StatkitError
 
 from .conditions import summaries
-from .knobs import knobs_of, runs_of
+from .knobs import VALUES, knobs_of, runs_of
 from .results import (
     Estimate,
     Result,
@@ -23,6 +23,7 @@ from .results import (
     gain,
     less,
     mean_of,
+    p_value,
     values_of,
 )
 
@@ -72,6 +73,21 @@ def slope(points: Mapping[object, Sequence[tuple[float, float]]]) -> Estimate:
     return Estimate(b, float(stdtrit(freedom, 0.975)) * error, freedom + 1)
 
 
+def weaker(found: Sequence[Estimate]) -> Estimate:
+    """Of differences that must all be above 0, the one with the greatest one-sided p-value.
+
+    All are above 0 at a level if this one is (intersection-union test), also at the stricter
+    levels of Holm's adjustment. The lower ends of the intervals say this at 95 % alone.
+    """
+
+    def one_sided(each: Estimate) -> float:
+        if each.runs < 2:
+            return 1.0
+        return p_value(each) / 2 if each.mean > 0 else 1 - p_value(each) / 2
+
+    return max(found, key=one_sided)
+
+
 def _slope(one: Hypothesis, runs: Runs) -> Estimate:
     """The slope of a row's gain over a knob, times the expected sign."""
     scale, points = SCALES.get(one.knob, float), {}
@@ -83,12 +99,13 @@ def _slope(one: Hypothesis, runs: Runs) -> Estimate:
 
 def _less_specific(one: Hypothesis, runs: Runs) -> Estimate:
     """The distance of maps and of weights from their means at the knob's least value, minus that
-    at its greatest, seed by seed; of the two, the one whose interval begins lower."""
+    at its greatest, seed by seed; of the two, the weaker one."""
     here, found = runs_of(runs, one.knob), []
+    ends = VALUES[one.knob][0], VALUES[one.knob][-1]
     for column in ("specific", "spread"):
-        low, high = (values_of(here.get(end, []), one.row, column) for end in (0, 1))
+        low, high = (values_of(here.get(end, []), one.row, column) for end in ends)
         found.append(mean_of(less(low, high), "no seed has a teacher at both ends"))
-    return min(found, key=lambda each: each.mean - each.half_width)
+    return weaker(found)
 
 
 def _pretrained_gain(one: Hypothesis, runs: Runs) -> Estimate:
@@ -117,16 +134,18 @@ def _product(one: Hypothesis, runs: Runs) -> Estimate:
 
 
 def _inner_best(one: Hypothesis, runs: Runs) -> Estimate:
-    """The gain at the best inner value of the knob minus that at an end, seed by seed; of the two
-    ends, the one whose interval begins lower."""
+    """The gain at the best inner value of the knob minus that at an end of its range, seed by seed;
+    of the two ends, the weaker difference."""
     here = {value: differences(found, one.row) for value, found in runs_of(runs, one.knob).items()}
-    values = [value for value in here if here[value]]
-    if len(values) < 3:
-        raise StatkitError(f"at least 3 values of {one.knob} are needed, {len(values)} are there")
-    best = max(values[1:-1], key=lambda value: np.mean(list(here[value].values())))
-    ends = [less(here[best], here[end]) for end in (values[0], values[-1])]
-    found = [mean_of(end, "no seed has all values") for end in ends]
-    return min(found, key=lambda each: each.mean - each.half_width)
+    first, *inner, last = VALUES[one.knob]
+    inner = [value for value in inner if here.get(value)]
+    lacking = [f"{end:g}" for end in (first, last) if not here.get(end)]
+    if lacking or not inner:
+        missing = f"not at {' and '.join(lacking)}" if lacking else "at no value between them"
+        raise StatkitError(f"both ends of {one.knob} are needed; measured {missing}")
+    best = max(inner, key=lambda value: np.mean(list(here[value].values())))
+    ends = [less(here[best], here[end]) for end in (first, last)]
+    return weaker([mean_of(end, "no seed has all values") for end in ends])
 
 
 TESTS = {

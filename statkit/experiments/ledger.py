@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
@@ -54,20 +55,24 @@ def ledger(
 
 def hypotheses(runs: Runs) -> str:
     """The hypotheses on the knob experiment with their verdicts, as a section of ``CLAIMS.md``."""
-    rows = [["", "hypothesis", "difference", "verdict", "after Holm"]]
+    head = ["", "hypothesis", "difference", "degrees of freedom", "verdict", "after Holm"]
+    rows = [head]
     found = [_tested(one, runs) for one in HYPOTHESES]
     known = [one if isinstance(one, Estimate) and one.runs > 1 else None for one in found]
     adjusted = holm([1.0 if one is None else p_value(one) for one in known])
     for one, got, strict in zip(HYPOTHESES, found, adjusted, strict=True):
         if isinstance(got, str):
-            rows.append([one.name, one.words, "", f"not tested yet: {got}", ""])
+            rows.append([one.name, one.words, "", "", f"not tested yet: {got}", ""])
             continue
-        after = verdict(got, "supported", strict) + f" (p {strict:.3f})" if got.runs > 1 else ""
-        words = f"{signed(got)} {one.unit}"
-        rows.append([one.name, one.words, words, verdict(got, "supported"), after])
+        after = verdict(got, "supported", strict) + f" ({_p(strict)})" if got.runs > 1 else ""
+        words, freedom = f"{_amount(got, one.unit)} {one.unit}", str(got.runs - 1)
+        rows.append([one.name, one.words, words, freedom, verdict(got, "supported"), after])
+    measured = summaries(runs)
     seeds = ", ".join(map(str, sorted({run.seed for run in runs})))
-    count = f"Conditions with a teacher, a plain student and SAT+TAT: {len(summaries(runs))}"
-    about = f"{count}; seeds: {seeds or 'none'}."
+    pairs = Counter(one.gain.runs for one in measured if one.gain)
+    each = ", ".join(f"{count} with {n} each" for n, count in sorted(pairs.items(), reverse=True))
+    count = f"Conditions with a teacher, a plain student and SAT+TAT: {len(measured)}"
+    about = f"{count}; seeds: {seeds or 'none'}{f' ({each})' if each else ''}."
     text = Path(__file__).with_name("hypotheses.md").read_text("utf-8")
     return f"{text}\n{about}\n\n{in_markdown(rows)}\n{_conditions(by_condition(runs))}"
 
@@ -125,7 +130,7 @@ def _claims(runs: Runs) -> list[list[str]]:
         holds, strict = "reproduced" if claim.place else "supported", ""
         if one.runs > 1:
             p = next(adjusted)
-            strict = f"{verdict(one, holds, p)} (p {'< 0.001' if p < 0.001 else f'{p:.3f}'})"
+            strict = f"{verdict(one, holds, p)} ({_p(p)})"
         rows.append([*row, _difference(claim, one), verdict(one, holds), strict])
     return rows
 
@@ -150,9 +155,19 @@ def _evidence(claim: Claim, runs: Runs) -> Estimate | str:
 
 def _difference(claim: Claim, found: Estimate) -> str:
     runs = f", {found.runs} runs" if found.runs > 1 else ""
-    if claim.unit == "points":
-        return signed(found) + runs
-    return f"{found.mean:+.2f} ± {found.half_width:.2f} {claim.unit}{runs}"
+    unit = "" if claim.unit == "points" else f" {claim.unit}"
+    return f"{_amount(found, claim.unit)}{unit}{runs}"
+
+
+def _amount(found: Estimate, unit: str) -> str:
+    """A difference with its interval: points with one decimal, smaller units with two."""
+    if unit.startswith("points") or found.runs < 2:
+        return signed(found)
+    return f"{found.mean:+.2f} ± {found.half_width:.2f}"
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
 
 
 def _count(rows: list[list[str]]) -> str:
