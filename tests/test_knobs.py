@@ -18,9 +18,11 @@ from statkit.experiments.forecast import (
     DO_NOT_BOTHER,
     LEAST,
     PENALTIES,
+    PREDICTORS,
     TRAIN_IT,
     ForecastModel,
     forecasts,
+    real_runs,
     words_for,
 )
 from statkit.experiments.hypotheses import HYPOTHESES, TESTS, left_out_errors, slope, weaker
@@ -36,7 +38,7 @@ from statkit.experiments.knobs import (
     runs_of,
 )
 from statkit.experiments.ledger import hypotheses, ledger
-from statkit.experiments.results import Estimate, Result, p_value, read_results
+from statkit.experiments.results import Estimate, Result, p_value, read_results, write_results
 from statkit.experiments.rows import ROWS
 from statkit.experiments.settings import DEMO
 from statkit.plots.knobs import AXES, draw_knob, draw_sets
@@ -225,7 +227,14 @@ def test_a_forecast_on_a_world_that_it_can_learn():
     far = model({"gap": 400, "specific": 0.5, "spread": 0.1})
     near = model({"gap": 30, "specific": 0.3, "spread": 0.1})
     assert far.gain.half_width > near.gain.half_width and "outside" in far.reasons[0]
+    # Outside the fitted range the interval alone would say "train it": an answer from nothing.
+    assert words_for(*far.interval) == TRAIN_IT and far.words == CANNOT_SAY
     assert "left out" in model.text() and not near.reasons
+    centre = dict(zip(PREDICTORS[:3], model._mean[:3], strict=True))
+    narrow = model(centre).gain.half_width
+    assert model.least_half_width <= narrow == pytest.approx(model.least_half_width, rel=0.1)
+    width = model.least_half_width
+    assert f"± {width:.1f} points" in model.text() and f"below {2 - width:.1f}." in model.text()
 
 
 def missed(z, y, out, penalty):
@@ -276,13 +285,38 @@ def test_forecasts_stand_beside_what_was_measured():
     rows, how_often = forecasts(model, sets)
     assert [row[0] for row in rows] == ["set", "a", "b", "c"] and rows[3][3] == "not measured"
     assert "on 1 of 2 sets" in how_often and "misses it by 50.0 points" in how_often
-    assert f"misses it by {(abs(expected[0]) + abs(far.mean)) / 2:.1f}." in how_often
+    assert f"misses it by {(abs(expected[0]) + abs(far.mean)) / 2:.1f}, and" in how_often
+    guess = np.mean([one.gain.mean for one in world(24)])
+    by = (abs(expected[0] - guess) + abs(far.mean - guess)) / 2
+    assert f"(+{guess:.1f}) by {by:.1f}." in how_often
     unknown = replace(sets[0], features=sets[0].features | {"spread": math.nan})
     assert forecasts(model, [*sets, unknown])[1] == how_often  # no forecast, so not compared
     assert "No forecast" in forecasts(ForecastModel([]), sets)[1]
     text = ledger({}, measured(), {"a": [run("student", 0, 40), run("stat", 0, 41)]})
     assert "| set | student | SAT+TAT |" in text  # columns that nothing fills are left out
     assert "| a | 40.0 (one run) | +1.0 (one run) |" in text and "of epochs: a: 1, " in text
+
+
+def test_variants_of_a_real_set_are_sets_of_their_own(tmp_path):
+    """A set with its default recipe, 30 epochs, and a variant with another temporal module."""
+
+    def real(row, prec1, **choices):
+        recipe = {"epochs": 30, "tam_rate": None}
+        config = {"choices": {"tam": "stacked"} | choices, "recipe": recipe, "split": 1}
+        made = json.dumps({"dataset": "ut", "config": config})
+        return replace(run(row, 0, prec1, backbone="resnet18"), table="3", parameters=made)
+
+    runs = [real("student", 40), real("stat", 42)]
+    runs += [real("student", 30, tam="shared"), real("stat", 39, tam="shared")]
+    write_results(tmp_path / "real_ut.csv", runs)
+    found = real_runs(tmp_path)
+    assert {name: summary(name, r).gain.mean for name, r in found.items()} == {
+        "ut": 2, "ut, tam shared": 9
+    }  # fmt: skip
+    write_results(tmp_path / "real_ut_again.csv", [real("stat", 44)])
+    with pytest.raises(ValueError, match="ut: 2 runs of stat with seed 0"):
+        real_runs(tmp_path)
+    assert all(", " not in name for name in real_runs())  # the committed runs have the defaults
 
 
 def test_figures_hold_what_was_measured_and_leave_gaps():
@@ -296,8 +330,10 @@ def test_figures_hold_what_was_measured_and_leave_gaps():
     [real] = world(1)
     real = [replace(real, name="real", features=real.features | {"pixels": math.nan})]
     for across in AXES:
-        found = draw_sets(summaries(runs), real, across=across).shown
-        assert len(found["generated_gain"]) == (0 if across == "pixels" else 9)
+        figure = draw_sets(summaries(runs), real, across=across)
+        shown = (0, 0) if across == "pixels" else (9, 1)
+        assert (len(figure.shown["generated_gain"]), len(figure.shown["real_gain"])) == shown
+        assert "; {} conditions of generated clips and {} real sets.".format(*shown) in figure.alt
 
 
 def test_the_command_runs_conditions_and_goes_on(tmp_path, monkeypatch, capsys):

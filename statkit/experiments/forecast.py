@@ -2,23 +2,27 @@
 
 It uses what is known after stage one (:data:`statkit.experiments.conditions.KNOWN`). The model is a
 ridge regression, fitted at run time on the conditions of the knob experiment (generated clips
-alone); the real sets only test it.
+alone); the real sets only test it. Outside the range of these conditions it gives a number with its
+interval, and the answer "cannot say".
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from statkit.errors import StatkitError
 from statkit.shipped import SHIPPED
 
 from .conditions import Summary, summaries, summary
 from .knobs import shipped_runs
 from .results import Estimate, Result, read_results
+from .settings import REAL
 from .tables import signed
 
 # The predictors: few, because the conditions are few. The product is hypothesis H7.
@@ -54,8 +58,8 @@ class Forecast:
 
 
 def words_for(low: float, high: float) -> str:
-    """The answer for an interval: "train it" if the gain lies above 0, "do not bother" if it lies
-    below :data:`WORTH` points, "cannot say" otherwise."""
+    """The answer for the interval of a set inside the fitted range: "train it" if the gain lies
+    above 0, "do not bother" if it lies below :data:`WORTH` points, "cannot say" otherwise."""
     if low > 0:
         return TRAIN_IT
     return DO_NOT_BOTHER if high < WORTH else CANNOT_SAY
@@ -129,10 +133,23 @@ class ForecastModel:
             if not low <= value <= high
         ]
         words = words_for(gain.mean - gain.half_width, gain.mean + gain.half_width)
-        return Forecast(gain, words, tuple(outside))
+        return Forecast(gain, CANNOT_SAY if outside else words, tuple(outside))
+
+    @property
+    def least_half_width(self) -> float:
+        """Half of the narrowest possible interval, at the mean of all predictors; in points."""
+        from scipy.special import stdtrit
+
+        n = len(self.conditions)
+        return float(stdtrit(n - 2, 0.975) * np.sqrt((self.errors**2).mean() * (1 + 1 / n)))
+
+    @property
+    def guess(self) -> float:
+        """The forecast that knows nothing of a set: the mean gain of the conditions, in points."""
+        return float(np.mean([one.gain.mean for one in self.conditions if one.gain]))
 
     def text(self) -> str:
-        """How good the model is, in sentences."""
+        """How good the model is, and which answers it can give, in sentences."""
         if not self.usable:
             return (
                 f"Measured conditions of generated clips: {len(self.conditions)}; the model needs "
@@ -143,7 +160,10 @@ class ForecastModel:
         return (
             f"Fitted on {len(self.conditions)} conditions of generated clips. A condition that is "
             f'left out is missed by {left_out:.1f} points on average; the guess "the mean gain of '
-            f'the others" misses it by {simple:.1f}.{worse}'
+            f'the others" misses it by {simple:.1f}.{worse} No interval is narrower than '
+            f'± {self.least_half_width:.1f} points. So "{TRAIN_IT}" needs an expected gain above '
+            f'{self.least_half_width:.1f}, and "{DO_NOT_BOTHER}" one below '
+            f"{WORTH - self.least_half_width:.1f}."
         )
 
 
@@ -157,14 +177,32 @@ REAL_SETS = {"clips_160x120": "ucf101_8"}
 
 
 def real_runs(folder: Path = SHIPPED) -> dict[str, list[Result]]:
-    """The committed runs of each real set with the default recipe and all labels (Table 3)."""
+    """The committed runs of each real set with all labels (Table 3). Runs of another recipe or
+    another choice than the defaults of real clips are a set of their own, such as "NAME, tam
+    shared": they have their own teacher and their own plain student. The number of epochs may
+    differ between sets, and makes no set of its own."""
     groups: dict[str, list[Result]] = {}
     for file in sorted(folder.glob("*.csv")):
         for run in read_results(file):
-            if run.table == "3" and run.backbone == "resnet18":
+            if run.table == "3" and run.backbone == "resnet18" and run.labelled is None:
                 name = json.loads(run.parameters).get("dataset", "")
-                groups.setdefault(REAL_SETS.get(name, name), []).append(run)
+                name = ", ".join([REAL_SETS.get(name, name), *_changed(run.config)])
+                groups.setdefault(name, []).append(run)
+    for name, runs in groups.items():
+        [(place, count), *_] = Counter((r.row, r.seed, r.split) for r in runs).most_common(1)
+        if count > 1:
+            raise StatkitError(f"{name}: {count} runs of {place[0]} with seed {place[1]}")
     return groups
+
+
+def _changed(config: dict) -> list[str]:
+    """What differs from the defaults of real clips, as words: "tam shared"."""
+    default, found = asdict(REAL), []
+    for part in ("choices", "recipe"):
+        for name, value in config.get(part, {}).items():
+            if name != "epochs" and value != default[part].get(name, value):
+                found.append(f"{name} {value}")
+    return found
 
 
 def real_sets() -> list[Summary]:
@@ -173,8 +211,8 @@ def real_sets() -> list[Summary]:
 
 
 def forecasts(model: ForecastModel, sets: Sequence[Summary]) -> tuple[list[list[str]], str]:
-    """Head and rows of a table of the forecasts beside the measured gains; and, in a sentence, how
-    often the forecasts were right."""
+    """Head and rows of a table of the forecasts beside the measured gains; and, in sentences, how
+    often the forecasts were right, and how far two forecasts that know nothing of a set miss."""
     rows, errors, gains, inside = [["set", "forecast", "answer", "measured gain"]], [], [], 0
     for one in sets:
         found = model(one.features)
@@ -191,5 +229,6 @@ def forecasts(model: ForecastModel, sets: Sequence[Summary]) -> tuple[list[list[
     return rows, (
         f"The measured mean gain lies in the interval of the forecast on {inside} of {len(errors)} "
         f"sets. The forecast misses it by {np.abs(errors).mean():.1f} points on average; the "
-        f'forecast "no gain" misses it by {np.abs(gains).mean():.1f}.'
+        f'forecast "no gain" misses it by {np.abs(gains).mean():.1f}, and "the mean gain of the '
+        f'conditions" ({model.guess:+.1f}) by {np.abs(np.array(gains) - model.guess).mean():.1f}.'
     )

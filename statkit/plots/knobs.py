@@ -137,5 +137,7 @@ def draw_sets(
     axes.margins(x=0.1)
     axes.set(xlabel=AXES[across], ylabel="gain of SAT+TAT (points)")
     axes.legend(fontsize=8)
-    alt = f"Gain of SAT+TAT against {AXES[across]}; {len(conditions)} conditions of generated clips"
-    return style.attach(figure, f"{alt} and {len(real)} real sets.", **arrays)
+    counts = [len(arrays[f"{name}_gain"]) for name in ("generated", "real")]
+    about = f"{counts[0]} conditions of generated clips and {counts[1]} real sets"
+    alt = f"Gain of SAT+TAT against {AXES[across]}; {about}."
+    return style.attach(figure, alt, **arrays)
