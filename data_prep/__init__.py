@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from statkit.data.clips import DatasetError, VideoDataset
+from statkit.errors import StatkitError
 from statkit.runtime.cache import cache_folder, read_cached
 from statkit.runtime.parameters import pasted_path
 
@@ -56,9 +57,15 @@ def open_dataset(
 
 
 def generated_set(source: str) -> tuple[Path, dict]:
-    """The folder and the card (:func:`data_prep.demo.card_of`) of generated clips, by name."""
+    """The folder and the card (:func:`data_prep.demo.card_of`) of generated clips, by name.
+
+    Raises:
+        ValueError: invalid knobs, or the knob "clips" of "demo-small".
+    """
     name, _, words = source.partition(":")
     (train, test), knobs = DEMO_SIZES[name], Knobs.read(words)
+    if name != "demo" and "clips=" in words:  # its clips are not counted from the default
+        raise StatkitError(f"{name} has {train} training clips; write demo:{words}")
     changed = "".join(f"-{knob}={value:g}" for knob, value in knobs.changed().items())
     folder = cache_folder("data") / f"{name}-v{VERSION}{changed}"
     return folder, card_of(train, test, knobs=knobs)

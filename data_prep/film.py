@@ -41,14 +41,16 @@ class Knobs:
 
     Attributes:
         scene: how strongly the background reveals the class, from 0 (not at all) to 1. The wall of
-            every class has its own tint, ``40 * scene`` grey levels off the default in each
-            channel, the same in training and test clips.
+            every class has its own tint, ``40 * scene`` grey levels (rounded) off the default in
+            two of the three colour channels, the same in training and test clips.
         actor: height of the actor, as a factor of the default (0.45 to 0.7 of the frame's height);
             from 0.3 to 1.3.
-        idle: mean share of the clip in which the actor does not act, from 0 to 0.85.
+        idle: mean share of the clip in which the actor does not act, from 0 to 0.85. Single clips
+            differ by about 0.1 from it. An action fills at most the clip and takes at least two
+            frames, so of 16 frames the mean is 0.02 at idle = 0, and 0.84 at 0.85.
         clutter: number of bars on the wall and of moving shapes, as a factor of the default; from
             0 to 4.
-        clips: training clips, a positive multiple of 12.
+        clips: training clips, a positive multiple of 12 ("demo" alone has this knob).
     """
 
     scene: float = 0.0
@@ -72,13 +74,15 @@ class Knobs:
         """Knobs from words such as ``"scene=0.5,actor=0.7"``.
 
         Raises:
-            ValueError: an unknown knob, or a value out of its range.
+            ValueError: an unknown knob, a knob given twice, or a value out of its range.
         """
         values = {}
         for word in filter(None, words.split(",")):
             name, _, text = word.partition("=")
             if name not in KNOB_RANGES:
                 raise StatkitError(f"the knobs are {', '.join(KNOB_RANGES)}; got {word!r}")
+            if name in values:
+                raise StatkitError(f"{name} is given twice in {words!r}")
             try:
                 values[name] = int(text) if name == "clips" else float(text)
             except ValueError:

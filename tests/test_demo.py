@@ -11,7 +11,8 @@ from sklearn.linear_model import RidgeClassifier
 import data_prep
 from data_prep.actor import ACTIONS, TABLE
 from data_prep.demo import _parts, make_demo
-from data_prep.film import Clip, Knobs, film
+from data_prep.film import Clip, Knobs, film, perform
+from statkit.errors import StatkitError
 from statkit.lowres import to_low_res
 from statkit.video import probe, read_frames
 
@@ -277,8 +278,29 @@ def test_a_set_with_knobs_is_a_set_of_its_own(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words", ["scene=2", "scene", "size=3", "idle=-0.1", "clips=13", "actor=x"]
+    "words",
+    ["scene=2", "scene", "size=3", "idle=-0.1", "clips=13", "clips=0", "actor=x", "scene=nan"]
+    + ["actor=inf", "clips=24.5", "scene=0.5,scene=1"],
 )
 def test_a_knob_out_of_range_is_refused(words):
-    with pytest.raises(ValueError, match="scene|knobs|idle|clips|actor"):
+    with pytest.raises(StatkitError, match="scene|knobs|idle|clips|actor"):
         Knobs.read(words)
+
+
+@pytest.mark.parametrize("clips", [192, 384, 768])
+def test_only_the_whole_demo_set_has_the_knob_clips(clips):
+    """ "demo-small:clips=768" was the small set itself, with its 192 clips."""
+    with pytest.raises(StatkitError, match=f"192 training clips; write demo:clips={clips}"):
+        data_prep.generated_set(f"demo-small:clips={clips}")
+    assert data_prep.generated_set(f"demo:clips={clips}")[1]["train"] == clips
+
+
+@pytest.mark.parametrize(("idle", "mean"), [(0, 0.02), (0.25, 0.25), (0.7, 0.7), (0.85, 0.84)])
+def test_idle_is_the_mean_share_without_action(idle, mean):
+    places = [(group, label) for group in range(33, 53) for label in range(12)]
+    rngs = [np.random.default_rng([0, 2, *place, 1]) for place in places]
+    ends = [perform(rng, TABLE[ACTIONS[0]], 16, idle)[1] for rng in rngs]
+    assert all(0 <= start < stop <= 16 for start, stop in ends)
+    shares = [1 - (stop - start) / 16 for start, stop in ends]
+    assert np.mean(shares) == pytest.approx(mean, abs=0.01)
+    assert np.abs(np.array(shares) - idle).max() <= 0.12

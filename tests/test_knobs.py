@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import data_prep
 from data_prep import DEMO_SIZES
 from data_prep.film import DEFAULT as DEFAULT_KNOBS
 from data_prep.film import KNOB_RANGES, Knobs
@@ -23,6 +24,8 @@ from statkit.experiments.forecast import (
     ForecastModel,
     forecasts,
     real_runs,
+    real_sets,
+    shipped_model,
     words_for,
 )
 from statkit.experiments.hypotheses import HYPOTHESES, TESTS, left_out_errors, slope, weaker
@@ -98,6 +101,8 @@ def test_jobs_go_seed_by_seed_and_the_later_rows_come_last():
 
 def test_the_knobs_of_a_run_are_read_from_it():
     assert knobs_of(run("stat", 0, 1, "-scene=0.5-clips=1536"))["clips"] == 1536
+    small = knobs_of(run("stat", 0, 1, f"-scene={1e-5:g}-clips=1536"))
+    assert (small["scene"], small["clips"]) == (1e-5, 1536)
     assert knobs_of(run("stat", 0, 1)) == DEFAULTS | {"teacher": False, "student": False}
     apart = {"pretrained": True, "student_pretrained": False}
     found = knobs_of(run("stat", 0, 1, config=apart))
@@ -358,6 +363,44 @@ def test_the_command_runs_conditions_and_goes_on(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "10 results from 10 trainings" in said
     assert main(["tables", "--table", "knobs", "--data", str(tmp_path)]) == 1
-    # What is known of generated clips after stage one, and no forecast from nothing.
-    assert main(["forecast", "--data", "demo-small", *small]) == 0
-    assert "answer: " in capsys.readouterr().out
+    # What is known of generated clips after stage one, the forecast, and its runs in a file.
+    kept = tmp_path / "stage_one.csv"
+    assert main(["forecast", "--data", "demo-small", *small, "--out", str(kept)]) == 0
+    said, model = capsys.readouterr().out, shipped_model()
+    assert [one.row for one in read_results(kept)] == ["teacher", "student", "pixel_probe"]
+    found = model(summary("", read_results(kept)).features)
+    assert f"expected gain of SAT+TAT: {found.gain.mean:+.1f} points" in said
+    assert f"answer: {found.words}\n" in said and model.text() in said
+    assert forecasts(model, real_sets())[1] in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--knob", "scene"], "--knob goes with --table knobs"),
+        (["--table", "knobs", "--data", "demo:scene=1"], "name demo, not demo:scene=1"),
+        (["--table", "knobs", "--data", "clips/"], "only generated clips have knobs"),
+        (["--table", "knobs", "--data", "demo-small", "--knob", "clips"], "needs --data demo"),
+    ],
+)
+def test_words_that_do_not_go_with_the_experiment(words, message, monkeypatch, capsys):
+    """One line, before a clip is drawn."""
+    monkeypatch.setattr(data_prep, "make_demo", lambda *_, **__: pytest.fail("drew clips"))
+    assert main(["tables", "--plan", *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_plan_of_clips_with_knobs_draws_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("STATKIT_CACHE", str(tmp_path))
+    for name in ("_seconds_per_clip", "_seconds_per_look"):
+        monkeypatch.setattr(planning, name, lambda one, row: 1.0)
+    monkeypatch.setattr(data_prep, "make_demo", lambda *_, **__: pytest.fail("drew clips"))
+    assert main(["forecast", "--data", "demo:scene=1", "--device", "cpu", "--plan"]) == 0
+    said = capsys.readouterr().out
+    assert "2 results from 2 trainings" in said and " 1200 " in said  # steps: 50 epochs of 24
+
+
+def test_a_forecast_has_no_rows_to_choose(capsys):
+    with pytest.raises(SystemExit):
+        main(["forecast", "--rows", "stat"])
+    assert "--rows" in capsys.readouterr().err

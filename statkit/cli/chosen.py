@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from data_prep import open_dataset
+import numpy as np
+
+from data_prep import DEMO_SIZES, generated_set, open_dataset
 from statkit.backbones import find_weights
 from statkit.data.clips import VideoDataset
 from statkit.experiments.plan import imagined_dataset
@@ -17,8 +19,22 @@ def chosen_dataset(options) -> VideoDataset:
     """The data set of the command, or a placeholder for a plan of clips that are not here."""
     if getattr(options, "clips", None) and options.plan:
         return imagined_dataset(options.clips, options.classes or 2)
+    base = options.data.partition(":")[0]
+    if getattr(options, "plan", False) and base in DEMO_SIZES and not options.lists:
+        return planned_clips(options.data)
     with main_first():
         return open_dataset(options.data, lists=options.lists)
+
+
+def planned_clips(source: str) -> VideoDataset:
+    """Generated clips if they are here; otherwise a placeholder, so that a plan draws none."""
+    folder, card = generated_set(source)
+    if "knobs" not in card or (folder / "truth.npz").is_file():
+        return open_dataset(source)
+    classes = len(card["actions"])
+    made = imagined_dataset(card["train"], classes, test=card["test"], name=folder.name)
+    lengths = np.full(len(made), card["frames"])
+    return replace(made, generated=True, num_frames=lengths, splits={1: made.splits[1]})
 
 
 def chosen_config(options, dataset: VideoDataset) -> ExperimentConfig:

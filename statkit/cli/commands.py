@@ -218,6 +218,7 @@ def _parser(word: str) -> Parser:
         "prepare": add_preparation,
         "evaluate": partial(add_training, probe=True),
         "tables": partial(add_training, grid=True),
+        "forecast": partial(add_training, forecast=True),
         "claims": add_claims,
         "figures": add_figures,
         "book": partial(add_figures, sweep=False),

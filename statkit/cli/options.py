@@ -110,8 +110,15 @@ def add_preparation(sub: argparse.ArgumentParser) -> None:
     add_flags(how, "preparation", str(FRAMES.frames_per_clip), presets=sorted(PRESETS))
 
 
-def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: bool = False) -> None:
-    """Add the options of train; of evaluate if ``probe``; of tables if ``grid``."""
+def add_training(
+    sub: argparse.ArgumentParser,
+    *,
+    grid: bool = False,
+    probe: bool = False,
+    forecast: bool = False,
+) -> None:
+    """Add the options of train; of evaluate if ``probe``; of tables if ``grid``; of forecast, which
+    has rows of its own, if ``forecast``."""
     from statkit.experiments.grid import TABLES
     from statkit.experiments.knobs import KNOBS
     from statkit.experiments.presets import PRESETS
@@ -135,9 +142,13 @@ def add_training(sub: argparse.ArgumentParser, *, grid: bool = False, probe: boo
     add_fields(sub.add_argument_group("what the paper leaves open"), {"": DEMO.choices})
     add_flags(how, "runs")
     own = {"rows": list(ROWS), "tables": [*TABLES, "knobs"], "knobs": KNOBS}
-    add_flags(sub, "tables" if grid else "rows", ", ".join(ROWS), " ".join(TABLE_3), **own)
-    if grid:
+    if forecast:
+        add_flags(sub, "forecast")
+    elif grid:
+        add_flags(sub, "tables", ", ".join(ROWS), "all; clips only of demo", **own)
         sub.set_defaults(out=REPOSITORY / "figures" / "tables")
+    else:
+        add_flags(sub, "rows", ", ".join(ROWS), " ".join(TABLE_3), **own)
     if probe:
         add_flags(sub, "probe")
 

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from data_prep import generated_set, open_dataset
+from data_prep import DEMO_SIZES, open_dataset
 from statkit.data.clips import VideoDataset
 from statkit.errors import StatkitError
 from statkit.experiments import Experiment
 from statkit.experiments.conditions import summary
-from statkit.experiments.forecast import shipped_model
+from statkit.experiments.forecast import forecasts, real_sets, shipped_model
 from statkit.experiments.grid import TABLES, Clips, Job, plan, run_job, run_jobs
 from statkit.experiments.knobs import KNOBS, VALUES, conditions, jobs
 from statkit.experiments.ledger import hypotheses
 from statkit.experiments.paper import paper_column
-from statkit.experiments.plan import imagined_dataset, plan_runs
+from statkit.experiments.plan import plan_runs
 from statkit.experiments.presets import PRESETS
 from statkit.experiments.results import Result, write_results
 from statkit.experiments.rows import TITLES
@@ -22,7 +22,13 @@ from statkit.experiments.tables import latex, lines_of, markdown, plain_markdown
 from statkit.runtime.cache import save_text
 from statkit.runtime.processes import cores, executor, is_main, processes
 
-from .chosen import chosen_config, chosen_dataset, chosen_rows, experiment_options
+from .chosen import (
+    chosen_config,
+    chosen_dataset,
+    chosen_rows,
+    experiment_options,
+    planned_clips,
+)
 
 
 def train(options) -> None:
@@ -55,9 +61,12 @@ def tables(options) -> None:
     """Run tables as grids: a file of runs, a table in Markdown and LaTeX, and a figure each."""
     if processes() > 1 and (options.dask or options.workers > 1):
         raise StatkitError("spread a grid over workers, or each training over processes: not both")
+    preset = PRESETS.get(options.preset)
+    names = options.table or [preset.table if preset else "3"]
+    _check_knobs(options, names)
     dataset = chosen_dataset(options)
-    config, preset = chosen_config(options, dataset), PRESETS.get(options.preset)
-    for name in options.table or [preset.table if preset else "3"]:
+    config = chosen_config(options, dataset)
+    for name in names:
         if name == "knobs":
             _knobs(options, config)
             continue
@@ -100,17 +109,29 @@ def _run(options, work: list[Job], dataset: Clips, file: Path, title: str) -> li
     return results
 
 
+def _check_knobs(options, tables: list[str]) -> None:
+    """Raise an error for words that do not go with the knob experiment, before clips are drawn."""
+    if "knobs" not in tables:
+        if options.knob:
+            raise StatkitError("--knob goes with --table knobs")
+        return
+    base, _, words = options.data.partition(":")
+    if base not in DEMO_SIZES:
+        raise StatkitError(f"only generated clips have knobs, not {options.data}")
+    if words:
+        raise StatkitError(f"--table knobs sets the knobs itself: name {base}, not {options.data}")
+
+
 def _knobs(options, config) -> None:
     """Run the knob experiment, or continue it: one file of runs, and one figure per knob."""
     from statkit.gallery.save import save_figure
     from statkit.plots.knobs import draw_knob
 
-    if options.data not in ("demo", "demo-small"):
-        raise StatkitError(f"only generated clips have knobs, not {options.data}")
-    knobs, file = options.knob or KNOBS, options.out / "knobs.csv"
+    all_knobs = [knob for knob in KNOBS if knob != "clips" or options.data == "demo"]
+    knobs, file = options.knob or all_knobs, options.out / "knobs.csv"
     work = jobs(conditions(knobs, config, options.data), options.seeds, options.rows)
     if options.plan:
-        return _plan(options, work, _planned_clips)
+        return _plan(options, work, lambda job: planned_clips(job.source))
     results = _run(options, work, lambda job: _opened(job.source), file, "knobs")
     save_text(file.with_suffix(".md"), hypotheses(results))
     for knob in [knob for knob in knobs if knob in VALUES and is_main()]:
@@ -121,15 +142,6 @@ def _knobs(options, config) -> None:
 
 
 _opened = lru_cache(maxsize=2)(open_dataset)
-
-
-def _planned_clips(job: Job) -> VideoDataset:
-    """The clips of a job if they are here; otherwise a placeholder, so that a plan draws none."""
-    folder, card = generated_set(job.source)
-    if "knobs" not in card or (folder / "truth.npz").is_file():
-        return _opened(job.source)
-    classes = len(card["actions"])
-    return imagined_dataset(card["train"], classes, test=card["test"], name=folder.name)
 
 
 def _table_figure(table, results, rows, dataset, file: Path) -> None:
@@ -145,7 +157,7 @@ def _table_figure(table, results, rows, dataset, file: Path) -> None:
 
 
 def forecast(options) -> None:
-    """Forecast the gain of SAT+TAT from what is known after stage one."""
+    """Forecast the gain of SAT+TAT from what is known after stage one, and write its runs."""
     if options.plan:
         options.rows = ["teacher", "student"]
         return train(options)
@@ -155,6 +167,8 @@ def forecast(options) -> None:
     for seed in options.seeds:
         job = Job("", configs, rows, seed, probe=True)
         runs += _shown(run_job(job, dataset, fresh=False, progress=True, **how))
+    if options.out and is_main():
+        print(f"written: {write_results(options.out, runs)}")
     known, model = summary("", runs).features, shipped_model()
     found = model(known)
     _say("\n" + ", ".join(f"{name} {value:.3g}" for name, value in known.items()))
@@ -162,7 +176,7 @@ def forecast(options) -> None:
         low, high = found.interval
         _say(f"expected gain of SAT+TAT: {found.gain.mean:+.1f} points, {low:+.1f} to {high:+.1f}")
     _say("\n".join([f"answer: {found.words}", *found.reasons, model.text()]))
-    _say("The forecast was never fitted to real clips; lesson 11 tells how often it was right.")
+    _say("The forecast was never fitted to real clips. " + forecasts(model, real_sets())[1])
 
 
 def _experiments(options) -> list[Experiment]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from statkit.errors import StatkitError
 from statkit.recipes import RECIPES
 from statkit.shipped import SHIPPED
 
@@ -45,7 +46,13 @@ def conditions(
         knobs: names of :data:`KNOBS`.
         config: for all conditions. With other numbers of clips the number of epochs changes, so
             that all conditions take about as many steps.
+        base: "demo", or "demo-small", whose number of clips is fixed.
+
+    Raises:
+        ValueError: the knob "clips" with "demo-small".
     """
+    if base != "demo" and "clips" in (knobs := list(knobs)):
+        raise StatkitError(f"{base} has a fixed number of clips: the knob clips needs --data demo")
     config = replace(config, student_size=config.student_size or STUDENT_SIZE)
     found = []
     for knob in knobs:
@@ -97,7 +104,7 @@ def knobs_of(run: Result) -> dict[str, float]:
     """The value of each knob of a run, from the name of its data set; and ``teacher`` and
     ``student``, whether each starts from pretrained weights."""
     made = json.loads(run.parameters)
-    changed = re.findall(r"-([a-z]+)=([0-9.]+)", made.get("dataset", ""))
+    changed = re.findall(r"-([a-z]+)=([0-9.]+(?:e-?[0-9]+)?)", made.get("dataset", ""))
     values = DEFAULTS | {name: float(value) for name, value in changed}
     config = made.get("config", {})
     teacher, student = (config.get(name) for name in ("pretrained", "student_pretrained"))
