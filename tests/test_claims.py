@@ -19,7 +19,9 @@ from statkit.experiments.results import (
     p_value,
     read_results,
 )
+from statkit.experiments.results import gain as gain_of
 from statkit.experiments.rows import PROBES, ROWS
+from statkit.experiments.tables import lines_of, markdown
 from statkit.shipped import SHIPPED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,6 +51,26 @@ def test_the_p_value_is_that_of_a_t_test():
         assert p_value(estimate(values)) == pytest.approx(ttest_1samp(values, 0).pvalue)
     assert p_value(Estimate(0, 0, 3)) == 1 and p_value(Estimate(2, 0, 3)) == 0
     assert p_value(Estimate(1, 1, 4)) == pytest.approx(0.05)  # the interval ends at 0
+
+
+def test_seeds_of_one_split_are_not_new_clips():
+    """Three splits with three seeds each: an interval with two degrees of freedom, not eight."""
+    gains = {1: (5, 6, 7), 2: (0, 1, 2), 3: (-2, -1, 0)}
+    runs = [
+        replace(run(row, seed, 40 + (gain if row == "stat" else 0)), split=split)
+        for split, here in gains.items()
+        for seed, gain in enumerate(here)
+        for row in ("student", "stat")
+    ]
+    assert gain_of(runs, "stat", "student") == estimate([6, 1, -1])
+    line = lines_of(runs, ["stat"])[0]
+    assert line.gain == estimate([6, 1, -1]) and line.prec1 == estimate([46, 41, 39])
+    assert line.runs == 9 and "| 9 |" in markdown([line])
+    # One seed a split, or one split: every run counts.
+    first = [one for one in runs if one.seed == 0]
+    assert gain_of(first, "stat", "student") == estimate([5, 0, -2])
+    third = [one for one in runs if one.split == 3]
+    assert gain_of(third, "stat", "student") == estimate([-2, -1, 0])
 
 
 def test_holm_by_hand():

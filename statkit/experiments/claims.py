@@ -14,7 +14,7 @@ import numpy as np
 from statkit.errors import StatkitError
 
 from .paper import paper_column
-from .results import Estimate, Result, differences, estimate, gain, less, mean_of, values_of
+from .results import Estimate, Result, differences, gain, less, mean_of, values_of
 
 Runs = Sequence[Result]
 
@@ -105,13 +105,14 @@ def _equal_time(claim: Claim, runs: Runs, *, with_teacher: bool = False) -> Esti
         raise NotReached(f"it takes {spent:.0f} s, the longest plain student {times[-1]:.0f} s")
     # Below the shortest length, np.interp returns the plain student's value at that length.
     plain = {key: np.interp(spent, times, [of[name][key] for name in lengths]) for key in both}
-    return estimate([of[claim.row][key] - float(plain[key]) for key in sorted(both)])
+    found = {key: of[claim.row][key] - float(plain[key]) for key in sorted(both)}
+    return mean_of(found, "no seed has all rows")
 
 
 def _finds_action(claim: Claim, runs: Runs) -> Estimate:
     """Temporal attention inside the true action, minus the share of equal weights."""
     known = [run for run in runs if run.row == claim.row and run.in_action is not None]
-    shares = {run.seed: 100 * (run.in_action - run.in_action_blind) for run in known}
+    shares = {(r.seed, r.split): 100 * (r.in_action - r.in_action_blind) for r in known}
     return mean_of(shares, "the true action interval is not known")
 
 

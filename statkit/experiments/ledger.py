@@ -13,7 +13,16 @@ from .forecast import ForecastModel, forecasts
 from .grid import TABLES
 from .hypotheses import HYPOTHESES, Hypothesis
 from .paper import COLUMNS, paper_column
-from .results import Estimate, Result, estimate, holm, p_value, values_of
+from .results import (
+    Estimate,
+    Result,
+    differences,
+    estimate,
+    holm,
+    p_value,
+    units,
+    values_of,
+)
 from .rows import TITLES
 from .tables import in_markdown, lines_of, markdown, signed
 
@@ -83,7 +92,8 @@ def _real_sets(real: dict[str, list[Result]], knobs: Runs) -> str:
     sets = [summary(name, runs) for name, runs in real.items()]
     rows, how_often = forecasts(model, sets)
     epochs = {name: next(r.epochs for r in runs if r.row == "stat") for name, runs in real.items()}
-    about = [f"{one.name}: {one.gain.runs}, {epochs[one.name]}" for one in sets if one.gain]
+    pairs = {name: len(differences(runs, "stat")) for name, runs in real.items()}
+    about = [f"{one.name}: {pairs[one.name]}, {epochs[one.name]}" for one in sets if one.gain]
     return (
         "\n## Real sets, and the forecast of each\n\nRows of Table 3. The gains are paired by seed "
         f"and split (numbers of pairs, and of epochs: {'; '.join(about)}).\n\n"
@@ -98,8 +108,8 @@ def _conditions(groups: dict[str, list[Result]], first: str = "condition") -> st
     head = [first, "teacher", "student", "SAT", "TAT", "SAT+TAT"]
     rows = [head + [name.replace("_", " ") for name in known]]
     for name, here in groups.items():
-        found = [values_of(here, row).values() for row in ("teacher", "student")]
-        cells = [str(estimate(list(values))) if values else "" for values in found]
+        found = [values_of(here, row) for row in ("teacher", "student")]
+        cells = [str(estimate(units(values))) if values else "" for values in found]
         gains = [summary(name, here, row).gain for row in ("sat", "tat", "stat")]
         cells += ["" if one is None else signed(one) for one in gains]
         values = [summary(name, here).features[each] for each in known]

@@ -69,7 +69,8 @@ class Result:
 
 
 class Estimate(NamedTuple):
-    """A mean with its 95 % interval (Student's t over the runs; infinite for a single run)."""
+    """A mean with its 95 % interval (Student's t over the runs; infinite for a single run);
+    ``runs`` is the number of :func:`units`."""
 
     mean: float
     half_width: float
@@ -130,11 +131,28 @@ def less(ours: Values, theirs: Values) -> Values:
     return {key: ours[key] - theirs[key] for key in sorted(ours.keys() & theirs.keys())}
 
 
+def units(values: Values) -> list[float]:
+    """What counts as an independent run for an interval: each value; where there are several
+    splits with several seeds, the mean over the seeds of each split.
+
+    Two seeds of one split share their test clips, so their values are more alike than those of two
+    splits. As nine independent runs, three splits with three seeds would make too narrow an
+    interval; it has the degrees of freedom of the splits.
+    """
+    splits: dict[int, list[float]] = {}
+    for (_, split), value in values.items():
+        splits.setdefault(split, []).append(value)
+    if len(splits) == 1 or all(len(here) == 1 for here in splits.values()):
+        return list(values.values())
+    return [float(np.mean(here)) for here in splits.values()]
+
+
 def mean_of(values: Values, missing: str) -> Estimate:
-    """Mean and 95 % interval; StatkitError with the text ``missing`` if there are no values."""
+    """Mean and 95 % interval over the :func:`units`; StatkitError with the text ``missing`` if
+    there are no values."""
     if not values:
         raise StatkitError(missing)
-    return estimate(list(values.values()))
+    return estimate(units(values))
 
 
 def differences(

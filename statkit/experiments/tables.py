@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .paper import paper_numbers
-from .results import Estimate, Result, differences, estimate
+from .results import Estimate, Result, differences, estimate, units
 from .rows import TITLES
 
 
@@ -26,6 +26,7 @@ class Line:
     on_actor: float | None
     in_action: float | None
     paper: float | None
+    runs: int
 
 
 def lines_of(
@@ -50,13 +51,14 @@ def lines_of(
                 Line(
                     TITLES.get(row) or runs[0].row_fields["title"],
                     resolution + (f", {labelled} labels a class" if labelled else ""),
-                    estimate([run.prec1 for run in runs]),
+                    estimate(units({(run.seed, run.split): run.prec1 for run in runs})),
                     float(np.mean([run.prec5 for run in runs])),
-                    estimate(list(pairs.values())) if pairs else None,
+                    estimate(units(pairs)) if pairs else None,
                     runs[0].epochs,
                     _mean([run.on_actor for run in runs]),
                     _mean([run.in_action for run in runs]),
                     numbers.get((row, resolution), numbers.get((row, ""))),
+                    len(runs),
                 )
             )
     return lines
@@ -123,7 +125,7 @@ CELLS: dict[str, Callable[[Line], str]] = {
     "epochs": lambda line: str(line.epochs or ""),
     "on the actor": lambda line: "" if line.on_actor is None else f"{line.on_actor:.2f}",
     "in the action": lambda line: "" if line.in_action is None else f"{line.in_action:.0%}",
-    "runs": lambda line: str(line.prec1.runs),
+    "runs": lambda line: str(line.runs),
     "the paper": lambda line: "" if line.paper is None else f"{line.paper:.2f}",
 }
 

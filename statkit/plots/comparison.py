@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from statkit.experiments.results import Result, estimate, values_of
+from statkit.experiments.results import Result, estimate, units, values_of
 
 from .style import INK, MUTED, attach, colour_of, drawing, in_lines, new_figure
 
@@ -14,14 +14,14 @@ from .style import INK, MUTED, attach, colour_of, drawing, in_lines, new_figure
 def draw_comparison(results: Sequence[Result], titles: dict[str, str], *, chance: float) -> Figure:
     """A bar a row, a dot a run, the 95 % interval where there are several runs; rows in the order
     of their titles, those without runs left out."""
-    rows = [row for row in titles if values_of(results, row)]
+    found = {row: values_of(results, row) for row in titles}
+    rows = [row for row in titles if found[row]]
     height = 0.95 + 0.42 * len(rows)
     figure = new_figure(height)
     axes = figure.add_axes((0.19, 0.6 / height, 0.78, 1 - 0.75 / height))
     means = []
     for place, row in enumerate(rows):
-        values = list(values_of(results, row).values())
-        mean = estimate(values)
+        values, mean = list(found[row].values()), estimate(units(found[row]))
         means.append(mean.mean)
         axes.barh(place, mean.mean, height=0.62, color=colour_of(row), alpha=0.85)
         reach = 0
