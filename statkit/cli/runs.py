@@ -5,7 +5,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from data_prep import DEMO_SIZES, open_dataset
-from statkit.data.clips import VideoDataset
 from statkit.errors import StatkitError
 from statkit.experiments import Experiment
 from statkit.experiments.conditions import summary
