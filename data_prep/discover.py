@@ -22,7 +22,7 @@ from statkit.data.clips import DatasetError, Split
 from statkit.video import VIDEO_SUFFIXES
 
 from .archives import is_archive
-from .lists import Match, SplitLists, match, read_lists, stem_of
+from .lists import FORMS, Match, SplitLists, files_of, match, read_lists, stem_of
 from .sources import UNPACKED, Refused, unpack_all
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"}
@@ -35,6 +35,8 @@ PARTS = {
     "val": {"val", "valid", "validation", "dev"},
     "test": {"test", "testing", "tst", "eval", "evaluation"},
 }
+WORDS = {"train": "train on", "val": "validate on", "test": "test on"}
+TABLES = {".csv", ".tsv", ".txt", ".json"}
 TEST_SHARE = 0.3
 LEADS_OUT = "a link that leads out of the folder"
 
@@ -103,7 +105,8 @@ class Discovery:
             Split number -> "train", "test" or "" per clip; and the guesses made for it.
 
         Raises:
-            DatasetError: the official lists match no training clip or no test clip.
+            DatasetError: the official lists, or folders that define the split, leave no training
+            clip or no test clip.
         """
         if not any(clip.label for clip in self.clips):
             return {1: ["train"] * len(clips)}, []
@@ -113,9 +116,15 @@ class Discovery:
                 number: [roles.get(name) or "" for name in listed]
                 for number, roles in sorted(self.lists.splits.items())
             }
-            if not all(role in splits[min(splits)] for role in ("train", "test")):
-                raise DatasetError("the split lists match no training or no test clip")
-            return splits, []
+            first = min(splits)
+            train, test = (splits[first].count(role) for role in ("train", "test"))
+            if not (train and test):
+                raise DatasetError(
+                    f"split {first} of the {self.lists.style} lists matches {train} training and "
+                    f"{test} test clips, and needs some of both: add the clips or the lists that "
+                    "are missing, or name other lists with --lists"
+                )
+            return splits, _one_sided(clips, splits[first])
         parts = Counter(clip.part for clip in clips)
         test = "test" if parts["test"] else "val"
         if parts["train"] and parts[test]:
@@ -125,10 +134,15 @@ class Discovery:
                 said = ["there is no part to test on, so the part to validate on serves"]
             elif parts["val"]:
                 said = [f"{parts['val']} clips to validate on are in neither part"]
-            of = {p: {c.label for c in clips if c.part == p} for p in ("train", test)}
-            if alone := sorted(of[test] - of["train"]):
-                said.append(f"classes with test clips alone: {', '.join(alone)}")
-            return {1: [roles.get(clip.part, "") for clip in clips]}, said
+            of_clips = [roles.get(clip.part, "") for clip in clips]
+            return {1: of_clips}, said + _one_sided(clips, of_clips)
+        meant = {c.part: c.name for c in reversed(self.clips) if c.label and c.is_video}
+        part = "train" if not parts["train"] else "test" if "test" in meant else "val"
+        if "train" in meant and len({*meant} - {""}) > 1:
+            raise DatasetError(
+                f"{self.root}: no clip to {WORDS[part]} can be read, {meant[part]} for example; "
+                "mend those clips, or move their folder away to let the kit choose the parts"
+            )
         return by_group(clips)
 
     def told(self, clips: list[Found], splits: dict[int, list[str]]) -> str:
@@ -200,7 +214,8 @@ def discover(
     if labelled:
         if lists and is_archive(archive := Path(lists).expanduser()):
             lists = unpack([archive], "lists")
-        split_lists = _lists(found, source, lists, style, places)
+        split_lists, said = _lists(found, source, lists, style, places)
+        found = replace(found, guesses=(*found.guesses, *said))
         if split_lists:
             labels = {clip.name: clip.label for clip in found.clips if clip.label}
             found = replace(found, lists=split_lists, match=match(labels, split_lists))
@@ -321,6 +336,8 @@ def _classes(folder: Path, found: Discovery, source: Path) -> Discovery:
         in_parts = "train" in seconds and len(seconds) > 1 and "" not in seconds
         if len(tops) == 1 and not in_parts:
             prefix += (tops[0],)
+            if part_of(tops[0]):
+                guesses.append(f"clips of {tops[0]}/ alone, so they make both parts")
         elif in_parts or _are_groups(folders):
             break
         else:
@@ -331,7 +348,10 @@ def _classes(folder: Path, found: Discovery, source: Path) -> Discovery:
             )
     root = folder.joinpath(*prefix)
     deep = [path for path in folders if len(path) > level + 2]
-    grouped = level == 0 and len(deep) == len(folders) and any(not part_of(p[1]) for p in deep)
+    grouped = 0  # folders down to the groups
+    if level == 0 and len(deep) == len(folders) and any(not part_of(p[1]) for p in deep):
+        depths = range(2, min(map(len, deep)))  # one folder in each class divides no clips
+        grouped = next((d for d in depths if len({p[:d] for p in deep}) > len(tops)), 0)
     if grouped:
         guesses.append(
             "the folders inside of a class are groups, each of them in one part of a split"
@@ -363,7 +383,7 @@ def _classes(folder: Path, found: Discovery, source: Path) -> Discovery:
             continue
         label = spelled.get(path[level].casefold(), path[level])
         part = part_of(path[0]) if level else part_of(path[1]) if len(folders_of) > 1 else ""
-        group = "/".join(path[:2]) if grouped and not part else group_of(clip.name, label)
+        group = "/".join(path[:grouped]) if grouped and not part else group_of(clip.name, label)
         clips.append(replace(clip, label=label, group=group, part=part))
     litter = found.litter + outside
     return replace(found, root=root, clips=tuple(clips), litter=litter, guesses=tuple(guesses))
@@ -439,24 +459,37 @@ def _no_classes(source: Path, found: Discovery) -> DatasetError:
 
 def _lists(
     found: Discovery, source: Path, given, style: str, unpacked: list[Path]
-) -> SplitLists | None:
-    """Official lists; there is no search for them if folders define the split."""
+) -> tuple[SplitLists | None, list[str]]:
+    """Official lists, and a sentence about lists that are not used; there is no search for them if
+    folders define the split."""
     stems = {stem_of(clip.name) for clip in found.clips if clip.label}
     if given:
         places = _given_places(Path(given).expanduser())
     elif any(clip.part for clip in found.clips) and not style:
-        return None
+        return None, []
     else:
         places = _usual_places(found.root, source)
         places += [place for folder in unpacked for place in _given_places(folder)]
-    lists = _first_lists(places, stems, style)
+    lists, others = _first_lists(places, stems, style)
     if lists is None and (given or style):
         where = given or f"{found.root} and around it"
+        kinds = [form for name, form in FORMS.items() if style in ("", name)]
         raise DatasetError(
-            f"{where}: no {style or 'UCF101 or HMDB51'} split lists in it that name any of "
-            "these clips; say where they are with --lists"
+            f"{where}: no split lists in it that name any of these clips; lists are "
+            f"{' or '.join(kinds)}" + ("" if given else "; say where they are with --lists")
         )
-    return lists
+    unused = [f"the split lists in {place} name none of the clips" for place in others]
+    return lists, [] if lists else unused + _tables(found.root)
+
+
+def _tables(root: Path) -> list[str]:
+    """A sentence about tables beside the classes that look like split lists of another form."""
+    names = [
+        path.name
+        for path in files_of(root)
+        if path.suffix.lower() in TABLES and (part_of(path.stem) or "split" in path.stem.lower())
+    ]
+    return [f"{', '.join(names)}: not read, lists are {' or '.join(FORMS.values())}"] * bool(names)
 
 
 def _given_places(folder: Path) -> list[Path]:
@@ -476,13 +509,18 @@ def _usual_places(*folders: Path) -> list[Path]:
     ]
 
 
-def _first_lists(places: Iterable[Path], stems: set[str], style: str) -> SplitLists | None:
-    """The first lists that contain a clip of ``stems`` (and have the style, if one is given)."""
+def _first_lists(
+    places: Iterable[Path], stems: set[str], style: str
+) -> tuple[SplitLists | None, list[Path]]:
+    """The first lists that contain a clip of ``stems`` (and have the style, if one is given), and
+    the folders of lists that contain none."""
+    others = []
     for folder in dict.fromkeys(places):
         found = read_lists(folder) if folder.is_dir() else None
         if found and stems & found.classes.keys() and style in ("", found.style):
-            return found
-    return None
+            return found, others
+        others += [folder] if found else []
+    return None, others
 
 
 def group_of(name: str, label: str) -> str:
@@ -507,7 +545,21 @@ def by_group(clips: list[Found]) -> tuple[dict[int, list[str]], list[str]]:
             for i in of_class[key]:
                 roles[i] = "train" if k < cut else "test"
     train, test = roles.count("train"), roles.count("test")
-    return {1: roles}, [f"no split lists: {train} train and {test} test clips by group"]
+    said = [f"no split lists: {train} train and {test} test clips by group"]
+    return {1: roles}, said + _one_sided(clips, roles)
+
+
+def _one_sided(clips: list[Found], roles: list[str]) -> list[str]:
+    """Sentences about classes without training clips, without test clips, or without both."""
+    of: dict[str, set[str]] = {"train": set(), "test": set(), "": set()}
+    for clip, role in zip(clips, roles, strict=True):
+        of[role].add(clip.label)
+    titles = {
+        "classes with test clips alone": of["test"] - of["train"],
+        "classes with training clips alone": of["train"] - of["test"],
+        "classes in neither part": of[""] - of["train"] - of["test"],
+    }
+    return [f"{title}: {', '.join(sorted(names))}" for title, names in titles.items() if names]
 
 
 def as_split(roles: Iterable[str | None]) -> Split:

@@ -15,7 +15,18 @@ from statkit.video import READING
 
 from .discover import Discovery, Found, as_split, discover
 from .readers import PASSING, read_all
-from .report import DAMAGED, LEFT_OUT, OK, Told, in_full, outcome, plain, three_lines
+from .report import (
+    DAMAGED,
+    LEFT_OUT,
+    OK,
+    Section,
+    Told,
+    compared,
+    in_full,
+    outcome,
+    plain,
+    three_lines,
+)
 from .store import final_rows
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -61,7 +72,9 @@ def index_folder(
     roles, guesses = found.roles(kept)
     splits = {number: as_split(of) for number, of in roles.items()}
     told = Told(found.told(kept, roles), [*found.guesses, *guesses], found.litter)
-    _say(source, key, _lines(found, facts, digests), told, brief=found.generated is not None)
+    lines = _lines(found, facts, digests, kept, roles)
+    sections = outcome(lines, told) + compared(None, found.lists, found.match)
+    _say(source, key, sections, brief=found.generated is not None)
     classes = tuple(sorted({clip.label for clip in kept}))
     names = [clip.name for clip in kept]
     counts, digests = [facts[name][0] for name in names], [digests[name] for name in names]
@@ -113,22 +126,31 @@ def _probe(
     return facts, digests
 
 
-def _lines(found: Discovery, facts: dict, digests: dict[str, str]) -> list[dict]:
+def _lines(
+    found: Discovery,
+    facts: dict,
+    digests: dict[str, str],
+    kept: list[Found],
+    roles: dict[int, list[str]],
+) -> list[dict]:
     """Lines as in a manifest, see :mod:`data_prep.prepared`."""
+    parts = {clip.name: {} for clip in kept}
+    for number, of in roles.items():
+        for clip, role in zip(kept, of, strict=True):
+            parts[clip.name][f"split{number}"] = role
     lines = []
     for clip in found.clips:
         fact = facts[clip.name]
         note = fact[3] or fact[4] if isinstance(fact, list) else fact
         status = LEFT_OUT if isinstance(fact, str) else DAMAGED if fact[3] else OK
         line = {"clip": clip.name, "label": clip.label, "status": status, "note": note}
-        lines.append(line | {"sha256": digests.get(clip.name)})
+        lines.append(line | {"sha256": digests.get(clip.name)} | parts.get(clip.name, {}))
     refused = ({"clip": c.name, "status": LEFT_OUT, "note": c.reason} for c in found.refused)
     return [*lines, *refused]
 
 
-def _say(source: Path, key: str, lines: list[dict], told: Told, *, brief: bool) -> None:
+def _say(source: Path, key: str, sections: list[Section], *, brief: bool) -> None:
     file = cache_folder("reports") / f"{source.name}-{key}.txt"
-    sections = outcome(lines, told)
     text = in_full(sections).encode(errors="surrogateescape")
     write_atomically(file, lambda path: path.write_bytes(text))
     said = three_lines(sections, file)

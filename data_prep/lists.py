@@ -11,6 +11,10 @@ from statkit.video import VIDEO_SUFFIXES
 
 UCF_LIST = re.compile(r"(train|test)list0?(\d+)\.txt$")
 HMDB_LIST = re.compile(r"(.+)_test_split(\d+)\.txt$")
+FORMS = {
+    "UCF101": "trainlist01.txt and testlist01.txt with lines Class/clip.avi",
+    "HMDB51": "CLASS_test_split1.txt with lines clip.avi 1 (train) or clip.avi 2 (test)",
+}
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def read_lists(folder: Path) -> SplitLists | None:
     Raises:
         DatasetError: a line has neither form, or a clip is in two classes or in both parts.
     """
-    files = _files(folder)
+    files = files_of(folder)
     for style, pattern, parse in (
         ("UCF101", UCF_LIST, _parse_ucf),
         ("HMDB51", HMDB_LIST, _parse_hmdb),
@@ -138,7 +142,8 @@ def read_lists(folder: Path) -> SplitLists | None:
     return None
 
 
-def _files(folder: Path) -> list[Path]:
+def files_of(folder: Path) -> list[Path]:
+    """The files of a folder by name; none if the folder cannot be read."""
     try:
         return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
     except OSError:  # no permission, or the file was deleted

@@ -1,5 +1,6 @@
 """The report on a set: three lines and a few names on the screen, the full text in a file."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ def outcome(lines: list[dict], told: Told, official: Official | None = None) -> 
         "in the set, read in a way that needs a word": _notes(
             line for line in lines if line["status"] == OK and line["note"]
         ),
+        "test clips with the bytes of a training clip": _leaks(stored),
         "the same bytes as another clip": _doubles(stored),
         "folders without a clip that reads": sorted(empty),
         "no clips, passed over": _notes(line for line in lost if not _is_missed(line)),
@@ -113,3 +115,14 @@ def _doubles(stored: list[dict]) -> list[str]:
         if other != line["clip"]:
             doubles.append(f"{line['clip']} = {other}")
     return doubles
+
+
+def _leaks(stored: list[dict]) -> list[str]:
+    """Clips to test on that are also trained on, by another name, in any split."""
+    leaks = []
+    for split in sorted({key for line in stored for key in line if re.fullmatch(r"split\d+", key)}):
+        trained = {line["sha256"]: line["clip"] for line in stored if line.get(split) == "train"}
+        for line in stored:
+            if line.get(split) == "test" and line["sha256"] in trained:
+                leaks.append(f"{line['clip']} = {trained[line['sha256']]} ({split})")
+    return leaks

@@ -98,6 +98,30 @@ def groups_of_equal_names(root):
     fill(root, *each("{c}/person01/{k}.mp4", count=2), *each("{c}/person02/{k}.mp4", count=1))
 
 
+def one_folder_in_each_class(root):
+    fill(root, *each("{c}/videos/{c}{k}.mp4"))
+
+
+def groups_one_folder_down(root):
+    fill(root, *each("{c}/all/g1/{c}{k}.mp4", count=2), *each("{c}/all/g2/{c}{k}.mp4", count=1))
+
+
+def one_part_alone(root):
+    fill(root, *each("train/{c}/{k}.mp4"))
+    (root / "test" / "wave").mkdir(parents=True)
+
+
+def lists_of_other_clips(root):
+    official_lists(root)
+    for file in (root / "ucfTrainTestlist").iterdir():
+        file.write_text(file.read_text().replace("v_", "w_"))
+
+
+def a_table_for_the_split(root):
+    class_folders(root)
+    (root / "train.csv").write_text("clip,label\nwave/1.mp4,wave\n")
+
+
 def many_suffixes(root):
     names = [f"wave/{k}{suffix}" for k, suffix in enumerate((".WMV", ".flv", ".gif", ".mpg"))]
     fill(root, *names, "jump/1.webm", "jump/2.M4V", "jump/3.mkv")
@@ -163,6 +187,11 @@ LAYOUTS = {  # function -> clips, of them to train and to test, words that are s
     parts_in_classes: (6, 4, 2, "guessed: nothing"),
     groups: (6, 2, 4, "groups"),
     groups_of_equal_names: (6, 4, 2, "groups"),
+    one_folder_in_each_class: (6, 4, 2, "6 clips that lie deeper"),
+    groups_one_folder_down: (6, 4, 2, "groups"),
+    one_part_alone: (6, 4, 2, "clips of train/ alone"),
+    lists_of_other_clips: (6, 4, 2, "ucfTrainTestlist name none of the clips"),
+    a_table_for_the_split: (6, 4, 2, "train.csv: not read, lists are trainlist01.txt"),
     many_suffixes: (7, 5, 2, "7 of 7 files"),
     official_lists: (6, 4, 2, "matched 4 of 4 train, 2 of 2 test"),
     converted: (6, 4, 2, "matched 4 of 4 train, 2 of 2 test"),
@@ -201,7 +230,31 @@ def test_both_doors_see_the_same_set(layout, tmp_path, capsys):
 def test_a_class_without_training_clips_is_said(tmp_path, capsys):
     fill(tmp_path, "train/wave/1.mp4", "train/jump/1.mp4", "test/wave/2.mp4", "test/fly/1.mp4")
     index_folder(tmp_path, progress=False)
-    assert "classes with test clips alone: fly" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "classes with test clips alone: fly; classes with training clips alone: jump" in said
+
+
+def test_clips_that_the_lists_leave_out_and_clips_of_both_parts_are_said(tmp_path, capsys):
+    """By the raw folder as by the prepared set."""
+    official_lists(tmp_path / "set")
+    clip(tmp_path / "set" / "UCF-101" / "fly" / "v_fly_g01_c01.avi", 3)
+    lists = tmp_path / "set" / "ucfTrainTestlist"
+    names = (lists / "trainlist01.txt").read_text().split()[::2]
+    (tmp_path / "set" / "UCF-101" / names[0]).write_bytes(
+        (
+            tmp_path / "set" / "UCF-101" / (lists / "testlist01.txt").read_text().split()[0]
+        ).read_bytes()
+    )
+    index_folder(tmp_path / "set", progress=False)
+    said = capsys.readouterr().out
+    prepare_set("folder", tmp_path / "set", tmp_path / "out", settings=SETTINGS)
+    for words in (said, capsys.readouterr().out):
+        assert "classes in neither part: fly" in words
+        assert "found, not in the lists: 1" in words
+        assert "test clips with the bytes of a training clip: 1" in words
+    (lists / "testlist01.txt").unlink()
+    with pytest.raises(DatasetError, match="matches 4 training and 0 test clips"):
+        index_folder(tmp_path / "set", progress=False)
 
 
 def test_an_archive_is_opened_by_its_own_name(tmp_path):
@@ -251,9 +304,16 @@ def _pictures(root):
         path.write_bytes(b"\xff\xd8\xff")
 
 
+def _unreadable_part(root):
+    fill(root, *each("train/{c}/{k}.mp4"))
+    (root / "test" / "wave").mkdir(parents=True)
+    (root / "test" / "wave" / "1.mp4").write_bytes(b"no video")
+
+
 @pytest.mark.parametrize(
     "make, words",
     [
+        (_unreadable_part, "no clip to test on can be read, test/wave/1.mp4 for example"),
         (_pictures, r"frames stored as pictures \(3 in a/clip1/\)"),
         (lambda root: fill(root, *each("train/{c}{k}.mp4"), *each("test/{c}{k}.mp4")), "directly"),
         (lambda root: fill(root, *each("ucf/{c}/v_{c}_{k}.mp4"), "more/Skip/x_skip_1.mp4"), "sets"),
