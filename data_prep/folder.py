@@ -91,6 +91,7 @@ def index_folder(
         generated=found.generated is not None,
         fingerprint=_fingerprint(found, kept, counts, splits, digests, as_made),
         truth=truth,
+        digests=tuple(digests),
     )
 
 

@@ -380,6 +380,22 @@ def test_clips_replaced_in_place_are_noticed_though_their_dates_are_set_back(tmp
     assert abs(after[0] - 122) < 3 and after[1] != before[1]
 
 
+@pytest.mark.parametrize("frames, content", [(5, None), (6, b"no video")])
+def test_a_clip_that_changes_after_the_set_was_opened_is_not_kept_under_its_earlier_content(
+    tmp_path, frames, content
+):
+    settings = FrameSettings(frames, (24, 32))
+    class_folders(tmp_path / "set")
+    dataset = index_folder(tmp_path / "set", progress=False)
+    changed = tmp_path / "set" / "wave" / "1.mp4"
+    before = changed.read_bytes()
+    changed.write_bytes(content or (tmp_path / "set" / "wave" / "2.mp4").read_bytes())
+    with pytest.raises(DatasetError, match=r"wave/1.mp4 was changed after set was opened"):
+        store_frames(dataset, settings, progress=False)
+    changed.write_bytes(before)
+    assert len(store_frames(dataset, settings, progress=False).lr) == 6
+
+
 def test_files_are_read_again_only_if_they_changed(tmp_path, monkeypatch):
     monkeypatch.setattr(contents, "FRESH", 0)
     raw_clips(tmp_path, 50)

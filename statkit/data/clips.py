@@ -73,6 +73,7 @@ class VideoDataset:
         truth: the place of the actor and the time of the action, if known.
         prepared: the frames, if they were made beforehand.
         draw: makes the files of clips, by name, that are missing; None where all files exist.
+        digests: SHA-256 of each file when the set was opened; empty where it is not known.
     """
 
     name: str
@@ -87,6 +88,7 @@ class VideoDataset:
     truth: Truth | None = None
     prepared: Prepared | None = None
     draw: Callable[[list[str]], None] | None = None
+    digests: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from statkit.runtime import cache
 from statkit.runtime.cache import cache_folder, fingerprint, read_cached
+from statkit.runtime.contents import Contents
 from statkit.runtime.device import fits_on, host_tensor
 from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
@@ -279,7 +280,10 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
         if dataset.draw:
             np.save(work / MISSING, np.ones(len(dataset), bool))
         else:
-            _decode_into(*sides, dataset, np.arange(len(dataset)), settings, progress)
+            try:
+                _decode_into(*sides, dataset, np.arange(len(dataset)), settings, progress)
+            finally:  # a clip that changed is the reason of an error, too
+                _require_unchanged(dataset)
         described = {"dataset": dataset.fingerprint, **settings.as_dict()}
         cache.save_text(work / "store.json", json.dumps(described, indent=1))
         try:
@@ -289,6 +293,20 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _require_unchanged(dataset: VideoDataset) -> None:
+    """Raise DatasetError if a clip was replaced since the set was opened: its frames would be kept
+    under the name of the earlier content."""
+    if not dataset.digests or dataset.prepared:
+        return
+    now = Contents(dataset.root).digests(dataset.names, progress=False)
+    pairs = zip(dataset.names, dataset.digests, strict=True)
+    if other := [name for name, digest in pairs if now[name] != digest]:
+        raise DatasetError(
+            f"{dataset.root / other[0]} was changed after {dataset.name} was opened (clips "
+            f"changed: {len(other)}); open the set again, or run the same command again"
+        )
 
 
 def _decode_into(hr, lr, dataset, clips: np.ndarray, settings, progress: bool) -> None:
