@@ -5,6 +5,11 @@ import errno
 from concurrent.futures import BrokenExecutor
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+WRONG_KIND = {
+    errno.EISDIR: "a folder, where a file is needed",
+    errno.EEXIST: "a file, where a folder is needed",
+    errno.ENOTDIR: "a file, where a folder is needed",
+}
 MEMORY = (
     "not enough memory: use a smaller batch_size or frame size, fewer workers, or another device"
 )
@@ -30,6 +35,8 @@ def in_one_line(error: BaseException) -> str | None:
             return f"{place}the disk is full; {advice}"
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return f"{place}{str(error.strerror).lower()}; name a place that you may use"
+        if error.errno in WRONG_KIND:
+            return f"{place}{WRONG_KIND[error.errno]}; name another place"
         return f"{place}{error.strerror or error}"
     text = str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

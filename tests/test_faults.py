@@ -31,7 +31,13 @@ from statkit.gallery.parameters import PARAMETERS, check_parameters, checked, de
 from statkit.gallery.runner import _jobs, run_notebooks
 from statkit.models import build_model
 from statkit.runtime import cache
-from statkit.runtime.cache import cache_folder, new_array, read_cached, write_atomically
+from statkit.runtime.cache import (
+    cache_folder,
+    new_array,
+    read_cached,
+    save_text,
+    write_atomically,
+)
 from statkit.runtime.device import pick_device
 from statkit.runtime.parameters import ParameterError
 
@@ -224,6 +230,32 @@ def test_commands_without_their_files_are_one_line(tmp_path, capsys):
         error = capsys.readouterr().err
         assert said in error and len(error.strip().splitlines()) == 1
     assert not (tmp_path / "c.md").exists()
+
+
+def test_results_without_a_place_are_one_line_before_any_work(tmp_path, capsys):
+    (file := tmp_path / "a.txt").write_text("text")
+    places = {
+        "train": tmp_path,
+        "evaluate": file / "runs.csv",
+        "forecast": tmp_path,
+        "tables": file,
+    }
+    for command, place in places.items():
+        assert main([command, "--data", "no/such/folder", "--out", str(place)]) == 1
+        error = capsys.readouterr().err.strip()
+        words = "a file, where a folder" if file in (place, place.parent) else "a folder, where a"
+        assert words in error and str(place) in error.replace(str(file), str(place))
+        assert len(error.splitlines()) == 1 and os.listdir(tmp_path) == ["a.txt"]
+    with pytest.raises(IsADirectoryError) as failed:
+        save_text(tmp_path, "text")
+    assert failed.value.filename == str(tmp_path) and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_unlabelled_clips_without_classes_are_told_how_to_prepare_them(tmp_path, capsys):
+    (tmp_path / "1.mp4").write_bytes(b"clip")
+    words = ["train", "--data", "demo-small", "--unlabelled", str(tmp_path), "--device", "cpu"]
+    assert main(words) == 1
+    assert f"statkit prepare unlabelled --source {tmp_path}" in capsys.readouterr().err
 
 
 def test_a_class_folder_alone_is_one_line(demo_folder, tmp_path, capsys):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 import data_prep
 from data_prep import DEMO_SIZES
@@ -23,6 +24,7 @@ from statkit.experiments.forecast import (
     TRAIN_IT,
     ForecastModel,
     forecasts,
+    gap_error,
     real_runs,
     real_sets,
     shipped_model,
@@ -242,6 +244,23 @@ def test_a_forecast_on_a_world_that_it_can_learn():
     assert f"± {width:.1f} points" in model.text() and f"below {2 - width:.1f}." in model.text()
 
 
+def test_few_test_clips_widen_a_forecast():
+    """By hand: 60 % and 40 % of 16 clips are (0.58, 0.42) with two right and two wrong more."""
+    known = {"teacher": 60.0, "student": 40.0, "gap": 20.0, "specific": 0.3, "spread": 0.1}
+    shares = (0.6 * 16 + 2) / 20, (0.4 * 16 + 2) / 20
+    by_hand = 100 * math.sqrt(sum(share * (1 - share) / 20 for share in shares))
+    assert gap_error(known, 16) == pytest.approx(by_hand)
+    model = ForecastModel(world(24))
+    plain, many, few = model(known), model(known, clips=10**6), model(known, clips=4)
+    slope = model({**known, "gap": 21.0}).gain.mean - plain.gain.mean
+    added = few.gain.half_width**2 - plain.gain.half_width**2
+    assert plain.gain.mean == few.gain.mean and added > 0
+    quantile = stdtrit(24 - 2, 0.975)
+    assert math.sqrt(added) == pytest.approx(quantile * abs(slope) * gap_error(known, 4))
+    assert many.gain.half_width == pytest.approx(plain.gain.half_width, rel=0.02)
+    assert not many.reasons and "from 4 test clips" in few.reasons[0]
+
+
 def missed(z, y, out, penalty):
     """Error at one point of a ridge regression that is fitted to the others."""
     keep = np.arange(len(y)) != out
@@ -365,13 +384,14 @@ def test_the_command_runs_conditions_and_goes_on(tmp_path, monkeypatch, capsys):
     assert main(["tables", "--table", "knobs", "--data", str(tmp_path)]) == 1
     # What is known of generated clips after stage one, the forecast, and its runs in a file.
     kept = tmp_path / "stage_one.csv"
-    assert main(["forecast", "--data", "demo-small", *small, "--out", str(kept)]) == 0
+    assert main(["forecast", "--data", "demo-small", *small, "--out", str(kept), "--seeds", "0", "0"]) == 0
     said, model = capsys.readouterr().out, shipped_model()
     assert [one.row for one in read_results(kept)] == ["teacher", "student", "pixel_probe"]
     found = model(summary("", read_results(kept)).features)
     assert f"expected gain of SAT+TAT: {found.gain.mean:+.1f} points" in said
     assert f"answer: {found.words}\n" in said and model.text() in said
     assert forecasts(model, real_sets())[1] in said
+    assert " nan" not in said and "from 24 test clips" in said
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,19 @@
 """What the options of a command choose: data, configuration, rows."""
 
+import shlex
 from dataclasses import replace
 
 import numpy as np
 
 from data_prep import DEMO_SIZES, generated_set, open_dataset
 from statkit.backbones import find_weights
-from statkit.data.clips import VideoDataset
+from statkit.data.clips import DatasetError, VideoDataset
 from statkit.experiments.plan import imagined_dataset
 from statkit.experiments.presets import PRESETS, starting_config, with_frames_for_network
 from statkit.experiments.rows import TABLE_3
 from statkit.experiments.settings import PARTS, ExperimentConfig
 from statkit.runtime.distributed import main_first
-from statkit.runtime.parameters import parameters_of
+from statkit.runtime.parameters import parameters_of, pasted_path
 
 
 def chosen_dataset(options) -> VideoDataset:
@@ -68,6 +69,19 @@ def experiment_options(options) -> dict:
     unlabelled = None
     if options.unlabelled:
         with main_first():
-            unlabelled = open_dataset(options.unlabelled)
+            unlabelled = _unlabelled(options.unlabelled)
     given = {name: getattr(options, name) for name in ("live_teacher", "micro_batch", "device")}
     return {"unlabelled": unlabelled, **given}
+
+
+def _unlabelled(source: str) -> VideoDataset:
+    """The clips of the unlabelled stage, in any form that other clips may have."""
+    try:
+        return open_dataset(source)
+    except DatasetError as error:
+        if not pasted_path(source).is_dir():
+            raise
+        raise DatasetError(
+            f"{error}; clips without class folders are prepared first: statkit prepare unlabelled "
+            f"--source {shlex.quote(source)} --out FOLDER, and then --unlabelled FOLDER"
+        ) from error

@@ -13,10 +13,18 @@ from statkit.shipped import SHIPPED
 
 OPTIONS = tomllib.loads(Path(__file__).with_name("options.toml").read_text("utf-8"))
 KINDS = {int: "N", float: "X", SIZE: SIZE, str: "WORD"}
+ONCE = ("seeds", "splits", "rows", "table", "knob")  # a run that is named twice is one run
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that prints an error as one line."""
+
+    def parse_args(self, args=None, namespace=None):
+        found = super().parse_args(args, namespace)
+        for name in ONCE:
+            if given := getattr(found, name, None):
+                setattr(found, name, list(dict.fromkeys(given)))
+        return found
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; {self.prog} --help has all options\n")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 
 from data_prep import DEMO_SIZES, open_dataset
@@ -18,7 +19,7 @@ from statkit.experiments.presets import PRESETS
 from statkit.experiments.results import Result, write_results
 from statkit.experiments.rows import TITLES
 from statkit.experiments.tables import latex, lines_of, markdown, plain_markdown
-from statkit.runtime.cache import save_text
+from statkit.runtime.cache import require_place, save_text
 from statkit.runtime.processes import cores, executor, is_main, processes
 
 from .chosen import (
@@ -36,6 +37,7 @@ def train(options) -> None:
         dataset = chosen_dataset(options)
         configs, rows = (chosen_config(options, dataset),), tuple(chosen_rows(options))
         return _plan(options, [Job("", configs, rows, seed) for seed in options.seeds], dataset)
+    _check_out(options.out)
     ones, rows = _experiments(options), chosen_rows(options)
     _report((one.result(row) for one in ones for row in rows), options)
 
@@ -43,6 +45,7 @@ def train(options) -> None:
 def evaluate(options) -> None:
     """Measure rows that were trained before."""
     results = []
+    _check_out(options.out)
     for experiment in _experiments(options):
         for row in chosen_rows(options):
             if not experiment.trained(row):
@@ -63,6 +66,8 @@ def tables(options) -> None:
     preset = PRESETS.get(options.preset)
     names = options.table or [preset.table if preset else "3"]
     _check_knobs(options, names)
+    if not options.plan:
+        _check_out(options.out / "table.csv")
     dataset = chosen_dataset(options)
     config = chosen_config(options, dataset)
     for name in names:
@@ -160,6 +165,7 @@ def forecast(options) -> None:
     if options.plan:
         options.rows = ["teacher", "student"]
         return train(options)
+    _check_out(options.out)
     dataset = chosen_dataset(options)
     configs, how = (chosen_config(options, dataset),), experiment_options(options)
     rows, runs = ("teacher", "student"), []
@@ -169,13 +175,19 @@ def forecast(options) -> None:
     if options.out and is_main():
         print(f"written: {write_results(options.out, runs)}")
     known, model = summary("", runs).features, shipped_model()
-    found = model(known)
-    _say("\n" + ", ".join(f"{name} {value:.3g}" for name, value in known.items()))
+    found = model(known, clips=len(dataset.split(configs[0].split).test))
+    _say("\n" + ", ".join(f"{n} {value:.3g}" for n, value in known.items() if isfinite(value)))
     if found.interval:
         low, high = found.interval
         _say(f"expected gain of SAT+TAT: {found.gain.mean:+.1f} points, {low:+.1f} to {high:+.1f}")
     _say("\n".join([f"answer: {found.words}", *found.reasons, model.text()]))
     _say("The forecast was never fitted to real clips. " + forecasts(model, real_sets())[1])
+
+
+def _check_out(out: Path | None) -> None:
+    """Raise an error before the work if its results cannot be written."""
+    if out:
+        require_place(out)
 
 
 def _experiments(options) -> list[Experiment]:

@@ -30,6 +30,7 @@ PREDICTORS = ("gap", "specific", "spread", "gap x specific")
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
 LEAST = 8  # conditions; with fewer there is no forecast
 WORTH = 2.0  # points: a gain that is certainly smaller is not worth stage two
+COARSE = 10.0  # points: a gap that is known less exactly is named
 
 TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY = "train it", "do not bother", "cannot say"
 
@@ -38,6 +39,14 @@ def predictors(features: dict[str, float]) -> np.ndarray:
     """float64 ``[4]``, in the order of :data:`PREDICTORS`."""
     values = [features[name] for name in PREDICTORS[:3]]
     return np.array([*values, features["gap"] * features["specific"]])
+
+
+def gap_error(features: dict[str, float], clips: int) -> float:
+    """Standard error of the gap, in points, from the number of test clips alone: that of two
+    binomial shares, with two right and two wrong answers added to each (Agresti and Coull), as if
+    the two networks erred independently."""
+    shares = ((features[n] / 100 * clips + 2) / (clips + 4) for n in ("teacher", "student"))
+    return 100 * sum(share * (1 - share) / (clips + 4) for share in shares) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,9 @@ class ForecastModel:
     least (scikit-learn's RidgeCV). Each condition is left out of all of this once; e is the root
     mean square of these errors. The leverage of a point z is
     ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. The prediction interval is
-    ``+- t(n - 2) e sqrt(1 + h)``: it widens for sets that are unlike all conditions.
+    ``+- t(n - 2) e sqrt(1 + h)``: it widens for sets that are unlike all conditions. With few test
+    clips it widens again, by the binomial error of the gap (:func:`gap_error`) times the model's
+    slope along the gap.
 
     Attributes:
         conditions: the fitted ones: those with all predictors and a measured gain.
@@ -111,8 +122,13 @@ class ForecastModel:
         """Whether there are enough conditions for a forecast."""
         return len(self.conditions) >= LEAST
 
-    def __call__(self, features: dict[str, float]) -> Forecast:
-        """The forecast for what is known of a set (:attr:`Summary.features`)."""
+    def __call__(self, features: dict[str, float], *, clips: int | None = None) -> Forecast:
+        """The forecast for what is known of a set (:attr:`Summary.features`).
+
+        Args:
+            clips: test clips that teacher and student were measured on; None adds no error for
+                their number.
+        """
         from scipy.special import stdtrit
 
         if not self.usable:
@@ -123,7 +139,10 @@ class ForecastModel:
             return Forecast(None, CANNOT_SAY, (f"not known of this set: {', '.join(unknown)}",))
         z, n = (x - self._mean) / self._spread, len(self.conditions)
         leverage = 1 / n + z @ self._inverse @ z
-        error = float(np.sqrt((self.errors**2).mean() * (1 + leverage)))
+        along = np.array([1, 0, 0, features["specific"]]) / self._spread
+        noise = gap_error(features, clips) if clips else 0.0
+        variance = (self.errors**2).mean() * (1 + leverage)
+        error = float(np.sqrt(variance + (self._ridge.coef_ @ along * noise) ** 2))
         gain = Estimate(
             float(self._ridge.predict(z[None])[0]), float(stdtrit(n - 2, 0.975)) * error, n
         )
@@ -133,7 +152,9 @@ class ForecastModel:
             if not low <= value <= high
         ]
         words = words_for(gain.mean - gain.half_width, gain.mean + gain.half_width)
-        return Forecast(gain, CANNOT_SAY if outside else words, tuple(outside))
+        few = f"the gap is known to ± {1.96 * noise:.0f} points from {clips} test clips"
+        reasons = (*([few] if 1.96 * noise > COARSE else []), *outside)
+        return Forecast(gain, CANNOT_SAY if outside else words, reasons)
 
     @property
     def least_half_width(self) -> float:

@@ -126,19 +126,37 @@ def locked(file: Path, waiting: str) -> Iterator[None]:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
-    """Call ``write`` on a temporary file beside ``path``, then move it there in one step."""
+    """Call ``write`` on a temporary file beside ``path``, then move it there in one step. An
+    OSError names ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem[:80]}-", suffix=path.suffix
-    )
-    os.close(handle)
+    hidden = f".{path.stem[:80]}-"
     try:
-        write(Path(name))
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=hidden, suffix=path.suffix)
+        os.close(handle)
+        try:
+            write(Path(name))
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        if Path(str(error.filename)).name.startswith(hidden):
+            error.filename = str(path)
+        raise
     return path
+
+
+def require_place(file: Path) -> None:
+    """Raise an OSError unless ``file`` can be written: before work whose results go there."""
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        error.filename = str(file)
+        raise
 
 
 def save_text(path: str | Path, text: str) -> Path:
