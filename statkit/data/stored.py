@@ -19,7 +19,7 @@ from statkit.runtime.device import fits_on, host_tensor
 from statkit.runtime.processes import cores
 from statkit.runtime.progress import progress_bar
 from statkit.sampling import BatchIndex
-from statkit.video import READING, read_frames
+from statkit.video import READING, VideoError, read_frames
 from statkit.views import take_views
 
 from .clips import DatasetError, VideoDataset, load_frames
@@ -282,8 +282,10 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
         else:
             try:
                 _decode_into(*sides, dataset, np.arange(len(dataset)), settings, progress)
-            finally:  # a clip that changed is the reason of an error, too
+            except VideoError:  # perhaps because the clip is another one now
                 _require_unchanged(dataset)
+                raise
+            _require_unchanged(dataset)
         described = {"dataset": dataset.fingerprint, **settings.as_dict()}
         cache.save_text(work / "store.json", json.dumps(described, indent=1))
         try:
@@ -297,12 +299,12 @@ def _build_store(dataset, settings, folder: Path, progress: bool) -> None:
 
 def _require_unchanged(dataset: VideoDataset) -> None:
     """Raise DatasetError if a clip was replaced since the set was opened: its frames would be kept
-    under the name of the earlier content."""
+    under the name of the earlier content. A clip that is gone has an error of its own."""
     if not dataset.digests or dataset.prepared:
         return
     now = Contents(dataset.root).digests(dataset.names, progress=False)
     pairs = zip(dataset.names, dataset.digests, strict=True)
-    if other := [name for name, digest in pairs if now[name] != digest]:
+    if other := [name for name, digest in pairs if now[name] not in ("", digest)]:
         raise DatasetError(
             f"{dataset.root / other[0]} was changed after {dataset.name} was opened (clips "
             f"changed: {len(other)}); open the set again, or run the same command again"
