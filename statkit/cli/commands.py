@@ -131,7 +131,8 @@ def _prepare_set(options) -> None:
         all_frames=options.frames_per_clip == "all",
         how=How(options.workers, options.dask, options.limit, options.strict),
     )
-    print(f"prepared: statkit train --data {shlex.quote(str(options.out))} ...")
+    use = "--data DATA --unlabelled" if kind == "unlabelled" else "--data"
+    print(f"prepared: statkit train {use} {shlex.quote(str(options.out))} ...")
 
 
 def claims(options) -> None:
