@@ -384,7 +384,8 @@ def test_the_command_runs_conditions_and_goes_on(tmp_path, monkeypatch, capsys):
     assert main(["tables", "--table", "knobs", "--data", str(tmp_path)]) == 1
     # What is known of generated clips after stage one, the forecast, and its runs in a file.
     kept = tmp_path / "stage_one.csv"
-    assert main(["forecast", "--data", "demo-small", *small, "--out", str(kept), "--seeds", "0", "0"]) == 0
+    where = ["--out", str(kept), "--seeds", "0", "0"]
+    assert main(["forecast", "--data", "demo-small", *small, *where]) == 0
     said, model = capsys.readouterr().out, shipped_model()
     assert [one.row for one in read_results(kept)] == ["teacher", "student", "pixel_probe"]
     found = model(summary("", read_results(kept)).features)
