@@ -27,16 +27,17 @@ def draw_schedule(
         (sat, "Res", BLOCKS, "SAT: blocks (Equation 2)"),
         (tat, "FC", LAYERS, "TAT: layers (Equation 3)"),
     )
-    for place, (weights, name, colours, title) in enumerate(panels):
-        left = (0.65 + place * WIDTH / 2) / WIDTH
+    for panel, (weights, name, colours, title) in enumerate(panels):
+        left = (0.65 + panel * WIDTH / 2) / WIDTH
         axes = figure.add_axes((left, 0.6 / HEIGHT, (WIDTH / 2 - 1.45) / WIDTH, 2.35 / HEIGHT))
         floor = np.zeros(epochs)
         for number, (values, colour) in enumerate(zip(100 * weights.T, colours, strict=True), 1):
             axes.stairs(floor + values, edges, baseline=floor, fill=True, color=colour)
             read.append(f"{name}{number} {values[epoch]:.0f} %")
             if values[epoch] > 0:
-                middle = floor[epoch] + values[epoch] / 2
-                axes.text(epochs - 0.3, middle, read[-1], fontsize=8, va="center")
+                place = epochs - 0.5, floor[epoch] + values[epoch] / 2
+                how = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+                axes.annotate(read[-1], place, (6, 0), **how)
             floor = floor + values
         axes.axvline(epoch, color=COLOURS["student"], lw=2)
         axes.set(title=title, xlabel="epoch", xlim=(-0.5, epochs - 0.5), ylim=(0, 100))
