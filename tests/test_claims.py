@@ -202,6 +202,6 @@ def test_the_committed_runs_are_whole(name):
         assert 0 <= one.prec1 <= one.prec5 <= 100 and one.fingerprint
         size = str(one.config.get("student_size"))
         key = (one.table, one.row, one.resolution, one.labelled, one.seed, one.split, size)
-        key += tuple(knobs_of(one).values()) if one.table == "knobs" else ()
+        key += (one.backbone, *knobs_of(one).values()) if one.table == "knobs" else ()
         assert key not in seen, f"twice: {key}"
         seen.add(key)

@@ -131,10 +131,13 @@ def draw_sets(
         about = {"marker": marker, "color": colour, "label": f"{name} ({len(known)})"}
         axes.errorbar(at, gains, yerr=bars, ls="", capsize=2, ms=6, **about)
         about = {"textcoords": "offset points", "fontsize": 7, "color": ink}
+        side = "right" if name == "real" else "left"
         for *place, one in zip(at, gains, known, strict=True):
-            axes.annotate(one.name, place, (6, 5), **about)
+            words = one.name.replace("teacher ", "").replace(", student ", " → ")
+            away = (-7, -3) if name == "real" else (7, -8) if words != one.name else (6, 5)
+            axes.annotate(words, place, away, ha=side, **about)
     axes.axhline(0, color=MUTED, lw=0.8)
-    axes.margins(x=0.1)
+    axes.margins(x=0.15)
     axes.set(xlabel=AXES[across], ylabel="gain of SAT+TAT (points)")
     axes.legend(fontsize=8)
     counts = [len(arrays[f"{name}_gain"]) for name in ("generated", "real")]
