@@ -13,7 +13,7 @@ from statkit.runtime.contents import Contents, file_state
 from statkit.runtime.progress import progress_bar
 from statkit.video import READING
 
-from .discover import Discovery, Found, as_split, discover
+from .discover import Discovery, Found, discover
 from .readers import PASSING, read_all
 from .report import (
     DAMAGED,
@@ -27,6 +27,7 @@ from .report import (
     plain,
     three_lines,
 )
+from .splits import as_split, roles_of, splits_in_words
 from .store import final_rows
 
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -69,9 +70,9 @@ def index_folder(
         raise DatasetError(
             f"{source}: none of {len(facts)} files can be read ({plain(f'{name}: {why}')})"
         )
-    roles, guesses = found.roles(kept)
+    roles, guesses = roles_of(found, kept)
     splits = {number: as_split(of) for number, of in roles.items()}
-    told = Told(found.told(kept, roles), [*found.guesses, *guesses], found.litter)
+    told = Told(splits_in_words(found, kept, roles), [*found.guesses, *guesses], found.litter)
     lines = _lines(found, facts, digests, kept, roles)
     sections = outcome(lines, told) + compared(None, found.lists, found.match)
     _say(source, key, sections, brief=found.generated is not None)

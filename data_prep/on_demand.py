@@ -17,7 +17,7 @@ from statkit.runtime.cache import fingerprint
 from statkit.runtime.processes import cores
 
 from . import demo
-from .discover import as_split
+from .splits import as_split
 
 INDEX = Path(__file__).with_name(f"demo-v{demo.VERSION}.npz")
 

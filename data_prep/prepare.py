@@ -42,6 +42,7 @@ from .report import (
     outcome,
     plain,
 )
+from .splits import roles_of, splits_in_words
 from .store import Draft, room_on_disk
 
 KINDS = (*OFFICIAL, "folder", "unlabelled")
@@ -234,7 +235,7 @@ class _Preparation:
     def _manifest(self, draft: Draft, final: dict[int, int]) -> tuple[list[dict], Told]:
         """The lines of the manifest, and the summary of the set."""
         kept = [self.clips[row] for row in sorted(final)]
-        splits, guesses = self.found.roles(kept)
+        splits, guesses = roles_of(self.found, kept)
         roles = {clip.name: [of[i] for of in splits.values()] for i, clip in enumerate(kept)}
         lost = [c.name for _, c in self._readable() if c.is_video and c.name not in roles]
         digests = self.contents.digests(lost, progress=self.how.progress)
@@ -253,7 +254,9 @@ class _Preparation:
                 line |= {f"split{n}": role for n, role in parts}
             lines.append(line)
         told = Told(
-            self.found.told(kept, splits), [*self.found.guesses, *guesses], self.found.litter
+            splits_in_words(self.found, kept, splits),
+            [*self.found.guesses, *guesses],
+            self.found.litter,
         )
         refused = (
             {"clip": c.name, "status": LEFT_OUT, "note": c.reason} for c in self.found.refused

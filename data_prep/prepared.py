@@ -18,9 +18,9 @@ from statkit.data.frames import FrameSettings
 from statkit.runtime.cache import cache_folder, fingerprint, write_atomically
 from statkit.runtime.progress import progress_bar
 
-from .discover import as_split
 from .folder import truth_of
 from .report import first_of
+from .splits import as_split
 
 FORMAT = 1
 WHERE = ("clips", "fingerprint")

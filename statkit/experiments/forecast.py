@@ -129,8 +129,6 @@ class ForecastModel:
             clips: test clips that teacher and student were measured on; None adds no error for
                 their number.
         """
-        from scipy.special import stdtrit
-
         if not self.usable:
             return Forecast(None, CANNOT_SAY, ("too few conditions are measured for a forecast",))
         x = predictors(features)
@@ -138,14 +136,10 @@ class ForecastModel:
             unknown = [n for n, v in zip(PREDICTORS[:3], x, strict=False) if not np.isfinite(v)]
             return Forecast(None, CANNOT_SAY, (f"not known of this set: {', '.join(unknown)}",))
         z, n = (x - self._mean) / self._spread, len(self.conditions)
-        leverage = 1 / n + z @ self._inverse @ z
-        along = np.array([1, 0, 0, features["specific"]]) / self._spread
+        per_point = (predictors({**features, "gap": features["gap"] + 1}) - x) / self._spread
         noise = gap_error(features, clips) if clips else 0.0
-        variance = (self.errors**2).mean() * (1 + leverage)
-        error = float(np.sqrt(variance + (self._ridge.coef_ @ along * noise) ** 2))
-        gain = Estimate(
-            float(self._ridge.predict(z[None])[0]), float(stdtrit(n - 2, 0.975)) * error, n
-        )
+        half_width = self._half_width(z, self._ridge.coef_ @ per_point * noise)
+        gain = Estimate(float(self._ridge.predict(z[None])[0]), half_width, n)
         outside = [
             f"{name} = {value:.3g} lies outside the fitted range ({low:.3g} to {high:.3g})"
             for name, value, low, high in zip(PREDICTORS, x, self._low, self._high, strict=True)
@@ -159,10 +153,15 @@ class ForecastModel:
     @property
     def least_half_width(self) -> float:
         """Half of the narrowest possible interval, at the mean of all predictors; in points."""
+        return self._half_width(np.zeros(len(PREDICTORS)))
+
+    def _half_width(self, z: np.ndarray, noise: float = 0.0) -> float:
         from scipy.special import stdtrit
 
         n = len(self.conditions)
-        return float(stdtrit(n - 2, 0.975) * np.sqrt((self.errors**2).mean() * (1 + 1 / n)))
+        leverage = 1 / n + z @ self._inverse @ z
+        error = np.sqrt((self.errors**2).mean() * (1 + leverage) + noise**2)
+        return float(stdtrit(n - 2, 0.975) * error)
 
     @property
     def guess(self) -> float:
