@@ -2,11 +2,12 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 import data_prep
 from data_prep import DEMO_SIZES
@@ -20,7 +21,6 @@ from statkit.experiments.forecast import (
     DO_NOT_BOTHER,
     LEAST,
     PENALTIES,
-    PREDICTORS,
     TRAIN_IT,
     ForecastModel,
     forecasts,
@@ -234,14 +234,32 @@ def test_a_forecast_on_a_world_that_it_can_learn():
     far = model({"gap": 400, "specific": 0.5, "spread": 0.1})
     near = model({"gap": 30, "specific": 0.3, "spread": 0.1})
     assert far.gain.half_width > near.gain.half_width and "outside" in far.reasons[0]
-    # Outside the fitted range the interval alone would say "train it": an answer from nothing.
-    assert words_for(*far.interval) == TRAIN_IT and far.words == CANNOT_SAY
+    # Outside the fitted range the chance alone would say "train it": an answer from nothing.
+    assert words_for(far.chance) == TRAIN_IT and far.words == CANNOT_SAY
     assert "left out" in model.text() and not near.reasons
-    centre = dict(zip(PREDICTORS[:3], model._mean[:3], strict=True))
-    narrow = model(centre).gain.half_width
-    assert model.least_half_width <= narrow == pytest.approx(model.least_half_width, rel=0.1)
-    width = model.least_half_width
-    assert f"± {width:.1f} points" in model.text() and f"below {2 - width:.1f}." in model.text()
+
+
+def test_the_chance_and_the_interval_are_of_one_distribution():
+    """The 95 % interval ends where the chance of a larger gain would be 2.5 or 97.5 %."""
+    model = ForecastModel(world(24))
+    for gap in (3, 8, 20):
+        found = model({"gap": gap, "specific": 0.2, "spread": 0.1})
+        error = found.gain.half_width / stdtrit(22, 0.975)
+        assert found.chance == pytest.approx(1 - stdtr(22, (2 - found.gain.mean) / error))
+        assert (found.chance > 0.975) == (found.interval[0] > 2)
+
+
+def test_answers_are_counted_on_conditions_that_the_model_never_saw():
+    """By hand: a model per condition, fitted to the other conditions."""
+    found = world(12)
+    model, right, given = ForecastModel(found), Counter(), Counter()
+    for out, one in enumerate(found):
+        words = ForecastModel(found[:out] + found[out + 1 :])(one.features).words
+        given[words] += 1
+        right[words] += (one.gain.mean > 2) == (words == TRAIN_IT)
+    assert [one.words for one in model.left_out()].count(TRAIN_IT) == given[TRAIN_IT] > 3
+    assert f'"{TRAIN_IT}" for {given[TRAIN_IT]} ({right[TRAIN_IT]} right)' in model.text()
+    assert f'"{CANNOT_SAY}" for {given[CANNOT_SAY]}.' in model.text()
 
 
 def test_few_test_clips_widen_a_forecast():
@@ -294,9 +312,8 @@ def test_a_forecast_from_little_says_so():
     unknown = summary("x", [run("teacher", 0, 70), run("student", 0, 50)])
     found = ForecastModel(world(24))(unknown.features)
     assert found.words == CANNOT_SAY and "specific, spread" in found.reasons[0]
-    assert [words_for(*ends) for ends in ((0.1, 9), (-3, 1.9), (-3, 4))] == [
-        TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY
-    ]  # fmt: skip
+    answers = [TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY]
+    assert [words_for(chance) for chance in (0.81, 0.19, 0.5)] == answers
 
 
 def test_forecasts_stand_beside_what_was_measured():
@@ -307,12 +324,12 @@ def test_forecasts_stand_beside_what_was_measured():
     sets[0] = replace(sets[0], name="a", gain=Estimate(expected[0], 1, 3))
     sets[1:] = [replace(sets[1], name="b", gain=far), replace(sets[2], name="c", gain=None)]
     rows, how_often = forecasts(model, sets)
-    assert [row[0] for row in rows] == ["set", "a", "b", "c"] and rows[3][3] == "not measured"
+    assert [row[0] for row in rows] == ["set", "a", "b", "c"] and rows[3][4] == "not measured"
     assert "on 1 of 2 sets" in how_often and "misses it by 50.0 points" in how_often
     assert f"misses it by {(abs(expected[0]) + abs(far.mean)) / 2:.1f}, and" in how_often
     guess = np.mean([one.gain.mean for one in world(24)])
     by = (abs(expected[0] - guess) + abs(far.mean - guess)) / 2
-    assert f"(+{guess:.1f}) by {by:.1f}." in how_often
+    assert f"(+{guess:.1f}) by {by:.1f}. The answers: " in how_often
     unknown = replace(sets[0], features=sets[0].features | {"spread": math.nan})
     assert forecasts(model, [*sets, unknown])[1] == how_often  # no forecast, so not compared
     assert "No forecast" in forecasts(ForecastModel([]), sets)[1]

@@ -29,7 +29,8 @@ from .tables import signed
 PREDICTORS = ("gap", "specific", "spread", "gap x specific")
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
 LEAST = 8  # conditions; with fewer there is no forecast
-WORTH = 2.0  # points: a gain that is certainly smaller is not worth stage two
+WORTH = 2.0  # points: a smaller gain is not worth stage two
+SURE = 0.8  # the least probability with which an answer is given
 COARSE = 10.0  # points: a gap that is known less exactly is named
 
 TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY = "train it", "do not bother", "cannot say"
@@ -52,11 +53,13 @@ def gap_error(features: dict[str, float], clips: int) -> float:
 @dataclass(frozen=True)
 class Forecast:
     """The expected gain with its 95 % prediction interval, in points; ``words`` is one of the three
-    answers, ``reasons`` are sentences. ``gain`` is None if there is no forecast."""
+    answers, ``reasons`` are sentences; ``chance`` is the probability, from 0 to 1, that the gain is
+    larger than :data:`WORTH`. ``gain`` and ``chance`` are None if there is no forecast."""
 
     gain: Estimate | None
     words: str
     reasons: tuple[str, ...]
+    chance: float | None = None
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -66,12 +69,11 @@ class Forecast:
         return self.gain.mean - self.gain.half_width, self.gain.mean + self.gain.half_width
 
 
-def words_for(low: float, high: float) -> str:
-    """The answer for the interval of a set inside the fitted range: "train it" if the gain lies
-    above 0, "do not bother" if it lies below :data:`WORTH` points, "cannot say" otherwise."""
-    if low > 0:
+def words_for(chance: float) -> str:
+    """The answer for the probability that the gain is larger than :data:`WORTH` points."""
+    if chance >= SURE:
         return TRAIN_IT
-    return DO_NOT_BOTHER if high < WORTH else CANNOT_SAY
+    return DO_NOT_BOTHER if chance <= 1 - SURE else CANNOT_SAY
 
 
 class ForecastModel:
@@ -84,7 +86,7 @@ class ForecastModel:
     ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. The prediction interval is
     ``+- t(n - 2) e sqrt(1 + h)``: it widens for sets that are unlike all conditions. With few test
     clips it widens again, by the binomial error of the gap (:func:`gap_error`) times the model's
-    slope along the gap.
+    slope along the gap. The answer follows from the same t distribution (:func:`words_for`).
 
     Attributes:
         conditions: the fitted ones: those with all predictors and a measured gain.
@@ -105,7 +107,7 @@ class ForecastModel:
         from sklearn.preprocessing import StandardScaler
 
         x = np.stack([predictors(one.features) for one in self.conditions])
-        y = np.array([one.gain.mean for one in self.conditions if one.gain])
+        y = np.array([gain.mean for gain in self._gains])
         n = len(y)
         self._low, self._high = x.min(0), x.max(0)
         self._mean, self._spread = x.mean(0), x.std(0) + 1e-9
@@ -116,6 +118,10 @@ class ForecastModel:
         self.errors = np.abs(cross_val_predict(whole, x, y, cv=LeaveOneOut()) - y)
         self._inverse = np.linalg.inv(z.T @ z + self.penalty * np.eye(z.shape[1]))
         self.baseline = (y - y.mean()) * n / (n - 1)
+
+    @property
+    def _gains(self) -> list[Estimate]:
+        return [one.gain for one in self.conditions if one.gain]
 
     @property
     def usable(self) -> bool:
@@ -135,38 +141,36 @@ class ForecastModel:
         if not np.isfinite(x).all():
             unknown = [n for n, v in zip(PREDICTORS[:3], x, strict=False) if not np.isfinite(v)]
             return Forecast(None, CANNOT_SAY, (f"not known of this set: {', '.join(unknown)}",))
+        from scipy.special import stdtr, stdtrit
+
         z, n = (x - self._mean) / self._spread, len(self.conditions)
         per_point = (predictors({**features, "gap": features["gap"] + 1}) - x) / self._spread
         noise = gap_error(features, clips) if clips else 0.0
-        half_width = self._half_width(z, self._ridge.coef_ @ per_point * noise)
-        gain = Estimate(float(self._ridge.predict(z[None])[0]), half_width, n)
+        leverage = 1 / n + z @ self._inverse @ z
+        slope = self._ridge.coef_ @ per_point
+        error = np.sqrt((self.errors**2).mean() * (1 + leverage) + (slope * noise) ** 2)
+        mean = float(self._ridge.predict(z[None])[0])
+        gain = Estimate(mean, float(stdtrit(n - 2, 0.975) * error), n)
+        chance = float(stdtr(n - 2, (mean - WORTH) / error))
         outside = [
             f"{name} = {value:.3g} lies outside the fitted range ({low:.3g} to {high:.3g})"
             for name, value, low, high in zip(PREDICTORS, x, self._low, self._high, strict=True)
             if not low <= value <= high
         ]
-        words = words_for(gain.mean - gain.half_width, gain.mean + gain.half_width)
         few = f"the gap is known to ± {1.96 * noise:.0f} points from {clips} test clips"
         reasons = (*([few] if 1.96 * noise > COARSE else []), *outside)
-        return Forecast(gain, CANNOT_SAY if outside else words, reasons)
+        return Forecast(gain, CANNOT_SAY if outside else words_for(chance), reasons, chance)
 
-    @property
-    def least_half_width(self) -> float:
-        """Half of the narrowest possible interval, at the mean of all predictors; in points."""
-        return self._half_width(np.zeros(len(PREDICTORS)))
-
-    def _half_width(self, z: np.ndarray, noise: float = 0.0) -> float:
-        from scipy.special import stdtrit
-
-        n = len(self.conditions)
-        leverage = 1 / n + z @ self._inverse @ z
-        error = np.sqrt((self.errors**2).mean() * (1 + leverage) + noise**2)
-        return float(stdtrit(n - 2, 0.975) * error)
+    def left_out(self) -> list[Forecast]:
+        """The forecast for each condition, by a model that is fitted to the others."""
+        every = self.conditions
+        others = (ForecastModel([*every[:i], *every[i + 1 :]]) for i in range(len(every)))
+        return [model(one.features) for model, one in zip(others, every, strict=True)]
 
     @property
     def guess(self) -> float:
         """The forecast that knows nothing of a set: the mean gain of the conditions, in points."""
-        return float(np.mean([one.gain.mean for one in self.conditions if one.gain]))
+        return float(np.mean([gain.mean for gain in self._gains]))
 
     def text(self) -> str:
         """How good the model is, and which answers it can give, in sentences."""
@@ -176,15 +180,27 @@ class ForecastModel:
                 f"{LEAST}. `statkit tables --table knobs` measures more."
             )
         left_out, simple = (np.abs(e).mean() for e in (self.errors, self.baseline))
+        answers = _answers(self.left_out(), self._gains)
         worse = " The model is no better than that guess." if left_out >= simple else ""
         return (
             f"Fitted on {len(self.conditions)} conditions of generated clips. A condition that is "
             f'left out is missed by {left_out:.1f} points on average; the guess "the mean gain of '
-            f'the others" misses it by {simple:.1f}.{worse} No interval is narrower than '
-            f'± {self.least_half_width:.1f} points. So "{TRAIN_IT}" needs an expected gain above '
-            f'{self.least_half_width:.1f}, and "{DO_NOT_BOTHER}" one below '
-            f"{WORTH - self.least_half_width:.1f}."
+            f'the others" misses it by {simple:.1f}.{worse} The answer is "{TRAIN_IT}" if a gain '
+            f"above {WORTH:g} points has a chance of {100 * SURE:.0f} % or more, and "
+            f'"{DO_NOT_BOTHER}" if it has {100 - 100 * SURE:.0f} % or less. Each condition, '
+            f"forecast from the others: {answers}."
         )
+
+
+def _answers(found: Sequence[Forecast], gains: Sequence[Estimate]) -> str:
+    """How often each answer was given, and how often it was right."""
+    parts = []
+    for words in (TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY):
+        above = [g.mean > WORTH for f, g in zip(found, gains, strict=True) if f.words == words]
+        right = {TRAIN_IT: sum(above), DO_NOT_BOTHER: len(above) - sum(above)}.get(words)
+        of_them = f" ({right} right)" if above and right is not None else ""
+        parts.append(f'"{words}" for {len(above)}{of_them}')
+    return ", ".join(parts)
 
 
 def shipped_model() -> ForecastModel:
@@ -233,22 +249,26 @@ def real_sets() -> list[Summary]:
 def forecasts(model: ForecastModel, sets: Sequence[Summary]) -> tuple[list[list[str]], str]:
     """Head and rows of a table of the forecasts beside the measured gains; and, in sentences, how
     often the forecasts were right, and how far two forecasts that know nothing of a set miss."""
-    rows, errors, gains, inside = [["set", "forecast", "answer", "measured gain"]], [], [], 0
+    head = ["set", "forecast", f"chance of more than {WORTH:g} points", "answer", "measured gain"]
+    rows, compared = [head], []
     for one in sets:
         found = model(one.features)
         reason = f" ({'; '.join(found.reasons)})" if found.reasons else ""
         gain = signed(one.gain) if one.gain else "not measured"
-        cell = signed(found.gain) if found.gain else ""
-        rows.append([one.name, cell, found.words + reason, gain])
+        cells = [signed(found.gain), f"{100 * found.chance:.0f} %"] if found.gain else ["", ""]
+        rows.append([one.name, *cells, found.words + reason, gain])
         if one.gain and found.gain:
-            gains.append(one.gain.mean)
-            errors.append(found.gain.mean - one.gain.mean)
-            inside += abs(errors[-1]) <= found.gain.half_width
-    if not errors:
+            compared.append((found, one.gain))
+    if not compared:
         return rows, "No forecast can be compared with a measured gain yet."
+    answers, measured = zip(*compared, strict=True)
+    gains = np.array([gain.mean for gain in measured])
+    errors = np.abs([found.gain.mean for found in answers] - gains)
+    inside = sum(errors <= [found.gain.half_width for found in answers])
     return rows, (
         f"The measured mean gain lies in the interval of the forecast on {inside} of {len(errors)} "
-        f"sets. The forecast misses it by {np.abs(errors).mean():.1f} points on average; the "
+        f"sets. The forecast misses it by {errors.mean():.1f} points on average; the "
         f'forecast "no gain" misses it by {np.abs(gains).mean():.1f}, and "the mean gain of the '
-        f'conditions" ({model.guess:+.1f}) by {np.abs(np.array(gains) - model.guess).mean():.1f}.'
+        f'conditions" ({model.guess:+.1f}) by {np.abs(gains - model.guess).mean():.1f}. '
+        f"The answers: {_answers(answers, measured)}."
     )
