@@ -161,7 +161,8 @@ def test_the_ledger_in_the_repository_is_what_the_runs_say(tmp_path):
     written = (tmp_path / "CLAIMS.md").read_text()
     assert written == (ROOT / "CLAIMS.md").read_text() and "| Teacher (HR) | 72x96 |" in written
     readme = " ".join((ROOT / "README.md").read_text().split())
-    for text in (readme, (ROOT / "figures" / "README.md").read_text()):
+    told = ("figures/README.md", "notebooks/11_when_it_helps.ipynb")
+    for text in (readme, *((ROOT / name).read_text(encoding="utf-8") for name in told)):
         for number in re.findall(r"\d+\.\d ± \d+\.\d", text):
             assert number in written, number
     counts = [re.findall(r"(\d+)(?: claims|; after|\. If)", line) for line in written.splitlines()]
