@@ -13,7 +13,7 @@ from statkit.runtime.contents import Contents, file_state
 from statkit.runtime.progress import progress_bar
 from statkit.video import READING
 
-from .discover import Discovery, Found, discover
+from .discover import Discovery, discover
 from .readers import PASSING, read_all
 from .report import (
     DAMAGED,
@@ -27,6 +27,7 @@ from .report import (
     plain,
     three_lines,
 )
+from .scan import Found
 from .splits import as_split, roles_of, splits_in_words
 from .store import final_rows
 

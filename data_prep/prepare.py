@@ -18,7 +18,7 @@ from statkit.runtime.cache import fingerprint, locked
 from statkit.runtime.contents import Contents, file_state
 from statkit.runtime.progress import progress_bar
 
-from .discover import Found, discover
+from .discover import discover
 from .official import OFFICIAL
 from .prepared import (
     FOUND,
@@ -42,6 +42,7 @@ from .report import (
     outcome,
     plain,
 )
+from .scan import Found
 from .splits import roles_of, splits_in_words
 from .store import Draft, room_on_disk
 

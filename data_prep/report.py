@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .discover import Found
 from .lists import Match, SplitLists
 from .official import Official, check, differences
+from .scan import Found
 
 OK, DAMAGED, LEFT_OUT = "ok", "damaged", "left out"
 SHOWN = 10  # names on the screen; the report file has all names

@@ -8,7 +8,8 @@ import numpy as np
 
 from statkit.data.clips import DatasetError, Split
 
-from .discover import Discovery, Found
+from .discover import Discovery
+from .scan import Found
 
 PURPOSE = {"train": "train on", "val": "validate on", "test": "test on"}
 TEST_SHARE = 0.3  # of each class's groups
