@@ -20,6 +20,7 @@ from statkit.experiments.forecast import (
     CANNOT_SAY,
     DO_NOT_BOTHER,
     LEAST,
+    NEXT,
     PENALTIES,
     TRAIN_IT,
     ForecastModel,
@@ -405,9 +406,11 @@ def test_the_command_runs_conditions_and_goes_on(tmp_path, monkeypatch, capsys):
     assert main(["forecast", "--data", "demo-small", *small, *where]) == 0
     said, model = capsys.readouterr().out, shipped_model()
     assert [one.row for one in read_results(kept)] == ["teacher", "student", "pixel_probe"]
-    found = model(summary("", read_results(kept)).features)
+    found = model(summary("", read_results(kept)).features, clips=24)
     assert f"expected gain of SAT+TAT: {found.gain.mean:+.1f} points" in said
     assert f"answer: {found.words}\n" in said and model.text() in said
+    assert f"chance of more than 2 points: {100 * found.chance:.0f} %" in said
+    assert f"\nnext: {NEXT[found.words]}\n" in said
     assert forecasts(model, real_sets())[1] in said
     assert " nan" not in said and "from 24 test clips" in said
 

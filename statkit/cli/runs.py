@@ -9,7 +9,7 @@ from data_prep import DEMO_SIZES, open_dataset
 from statkit.errors import StatkitError
 from statkit.experiments import Experiment
 from statkit.experiments.conditions import summary
-from statkit.experiments.forecast import WORTH, forecasts, real_sets, shipped_model
+from statkit.experiments.forecast import NEXT, WORTH, forecasts, real_sets, shipped_model
 from statkit.experiments.grid import TABLES, Clips, Job, plan, run_job, run_jobs
 from statkit.experiments.knobs import KNOBS, VALUES, conditions, jobs
 from statkit.experiments.ledger import hypotheses
@@ -181,7 +181,8 @@ def forecast(options) -> None:
         low, high = found.interval
         _say(f"expected gain of SAT+TAT: {found.gain.mean:+.1f} points, {low:+.1f} to {high:+.1f}")
         _say(f"chance of more than {WORTH:g} points: {100 * found.chance:.0f} %")
-    _say("\n".join([f"answer: {found.words}", *found.reasons, model.text()]))
+    answer = [f"answer: {found.words}", *found.reasons, f"next: {NEXT[found.words]}"]
+    _say("\n".join([*answer, model.text()]))
     _say("The forecast was never fitted to real clips. " + forecasts(model, real_sets())[1])
 
 

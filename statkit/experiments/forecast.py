@@ -34,6 +34,12 @@ SURE = 0.8  # the least probability with which an answer is given
 COARSE = 10.0  # points: a gap that is known less exactly is named
 
 TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY = "train it", "do not bother", "cannot say"
+NEXT = {
+    TRAIN_IT: "statkit train --rows stat, with the same options, trains SAT+TAT",
+    DO_NOT_BOTHER: "keep the plain student",
+    CANNOT_SAY: "only training tells: statkit tables --table 3 --rows student stat --seeds 0 1 2, "
+    "with the same options; runs that exist are not trained again",
+}
 
 
 def predictors(features: dict[str, float]) -> np.ndarray:
