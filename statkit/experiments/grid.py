@@ -80,7 +80,7 @@ def plan(
     """The jobs of a table.
 
     Args:
-        name: "1" to "4" as in the paper, "strides" or "labels".
+        name: "1" to "4" as in the paper, "strides", "specific" or "labels".
         config: for all runs; the table replaces the values that it varies, and the split. If
             ``labelled`` is given, it is the only number of labels. With fewer labels, students
             get more epochs, so that they see as many clips (in batches that may be smaller).
