@@ -31,6 +31,7 @@ PENALTIES = (0.1, 1.0, 10.0, 100.0)
 LEAST = 8  # conditions; with fewer there is no forecast
 WORTH = 2.0  # points: a smaller gain is not worth stage two
 SURE = 0.8  # the least probability with which an answer is given
+BEYOND = 0.1  # of the fitted range, within which a value beyond its ends is not outside
 COARSE = 10.0  # points: a gap that is known less exactly is named
 
 TRAIN_IT, DO_NOT_BOTHER, CANNOT_SAY = "train it", "do not bother", "cannot say"
@@ -87,10 +88,12 @@ class ForecastModel:
 
     With Z the predictors, less their means and divided by their spreads, the coefficients are
     ``(Z'Z + penalty I)^-1 Z'(gain - mean gain)``, with the penalty that misses left-out conditions
-    least (scikit-learn's RidgeCV). Each condition is left out of all of this once; e is the root
-    mean square of these errors. The leverage of a point z is
-    ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. The prediction interval is
-    ``+- t(n - 2) e sqrt(1 + h)``: it widens for sets that are unlike all conditions. With few test
+    least (scikit-learn's RidgeCV). Each condition is left out of all of this once. Large gains are
+    missed by more than small ones, so an error is measured in units of ``|expected gain| + c``, c
+    the mean of the conditions' ``|gain|``; e is the root mean square of these errors. The leverage
+    of a point z is ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. The prediction interval is
+    ``+- t(n - 2) e (|expected gain| + c) sqrt(1 + h)``: it widens for sets that are unlike all
+    conditions. With few test
     clips it widens again, by the binomial error of the gap (:func:`gap_error`) times the model's
     slope along the gap. The answer follows from the same t distribution (:func:`words_for`).
 
@@ -121,7 +124,10 @@ class ForecastModel:
         self._ridge = RidgeCV(PENALTIES).fit(z, y)
         self.penalty = float(self._ridge.alpha_)
         whole = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
-        self.errors = np.abs(cross_val_predict(whole, x, y, cv=LeaveOneOut()) - y)
+        expected = cross_val_predict(whole, x, y, cv=LeaveOneOut())
+        self.errors = np.abs(expected - y)
+        self._size = np.abs(y).mean()
+        self._error = np.sqrt(((self.errors / (np.abs(expected) + self._size)) ** 2).mean())
         self._inverse = np.linalg.inv(z.T @ z + self.penalty * np.eye(z.shape[1]))
         self.baseline = (y - y.mean()) * n / (n - 1)
 
@@ -154,14 +160,15 @@ class ForecastModel:
         noise = gap_error(features, clips) if clips else 0.0
         leverage = 1 / n + z @ self._inverse @ z
         slope = self._ridge.coef_ @ per_point
-        error = np.sqrt((self.errors**2).mean() * (1 + leverage) + (slope * noise) ** 2)
         mean = float(self._ridge.predict(z[None])[0])
+        own = self._error * (abs(mean) + self._size)
+        error = np.sqrt(own**2 * (1 + leverage) + (slope * noise) ** 2)
         gain = Estimate(mean, float(stdtrit(n - 2, 0.975) * error), n)
         chance = float(stdtr(n - 2, (mean - WORTH) / error))
         outside = [
             f"{name} = {value:.3g} lies outside the fitted range ({low:.3g} to {high:.3g})"
             for name, value, low, high in zip(PREDICTORS, x, self._low, self._high, strict=True)
-            if not low <= value <= high
+            if not -BEYOND <= (value - low) / (high - low + 1e-9) <= 1 + BEYOND
         ]
         few = f"the gap is known to ± {1.96 * noise:.0f} points from {clips} test clips"
         reasons = (*([few] if 1.96 * noise > COARSE else []), *outside)
