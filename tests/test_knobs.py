@@ -26,6 +26,7 @@ from statkit.experiments.forecast import (
     ForecastModel,
     forecasts,
     gap_error,
+    predictors,
     real_runs,
     real_sets,
     shipped_model,
@@ -248,6 +249,33 @@ def test_the_chance_and_the_interval_are_of_one_distribution():
         error = found.gain.half_width / stdtrit(22, 0.975)
         assert found.chance == pytest.approx(1 - stdtr(22, (2 - found.gain.mean) / error))
         assert (found.chance > 0.975) == (found.interval[0] > 2)
+
+
+def test_the_interval_grows_with_the_expected_gain():
+    """By hand: its width, without the leverage of the point, is a multiple of |gain| + c."""
+    conditions = world(24)
+    model, c = ForecastModel(conditions), np.mean([abs(one.gain.mean) for one in conditions])
+    x = np.stack([predictors(one.features) for one in conditions])
+    z = (x - x.mean(0)) / x.std(0)
+    inverse = np.linalg.inv(z.T @ z + model.penalty * np.eye(4))
+    units = []
+    for gap in (6, 20, 55):
+        known = {"gap": gap, "specific": 0.3, "spread": 0.1}
+        at = (predictors(known) - x.mean(0)) / x.std(0)
+        found = model(known).gain
+        leverage = 1 / 24 + at @ inverse @ at
+        units.append(found.half_width / (abs(found.mean) + c) / math.sqrt(1 + leverage))
+    assert units == pytest.approx([units[0]] * 3)
+
+
+def test_a_value_a_little_beyond_the_fitted_range_is_not_outside():
+    model = ForecastModel(world(24))
+    gaps = [one.features["gap"] for one in world(24)]
+    span = max(gaps) - min(gaps)
+    known = {"gap": max(gaps) + 0.05 * span, "specific": 0.3, "spread": 0.1}
+    assert not model(known).reasons
+    far = model(known | {"gap": max(gaps) + 0.15 * span})
+    assert far.words == CANNOT_SAY and "gap = " in far.reasons[0]
 
 
 def test_answers_are_counted_on_conditions_that_the_model_never_saw():

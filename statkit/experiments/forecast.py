@@ -93,9 +93,9 @@ class ForecastModel:
     the mean of the conditions' ``|gain|``; e is the root mean square of these errors. The leverage
     of a point z is ``h = 1/n + z'(Z'Z + penalty I)^-1 z``. The prediction interval is
     ``+- t(n - 2) e (|expected gain| + c) sqrt(1 + h)``: it widens for sets that are unlike all
-    conditions. With few test
-    clips it widens again, by the binomial error of the gap (:func:`gap_error`) times the model's
-    slope along the gap. The answer follows from the same t distribution (:func:`words_for`).
+    conditions. With few test clips it widens again, by the binomial error of the gap
+    (:func:`gap_error`) times the model's slope along the gap. The answer follows from
+    the same t distribution (:func:`words_for`).
 
     Attributes:
         conditions: the fitted ones: those with all predictors and a measured gain.
