@@ -115,12 +115,15 @@ def draw_sets(
 ) -> Figure:
     """The gain of SAT+TAT against one property, ``across``, a name of :data:`AXES`: a mark per
     condition of the knob experiment (generated clips) and real set, with the 95 % interval where
-    there are several runs. Sets in which property or gain is not known are left out."""
+    there are several runs; the conditions of ``pretraining`` have a mark of their own, without
+    names. Sets in which property or gain is not known are left out."""
     figure = style.new_figure(HEIGHT)
     axes = figure.add_axes((0.08, 0.6 / HEIGHT, 0.9, 2.8 / HEIGHT))
     arrays: dict[str, np.ndarray] = {}
+    larger = [one for one in conditions if "teacher " in one.name]
     for name, sets, marker, colour, ink in (
-        ("generated", conditions, "o", OTHER, MUTED),
+        ("generated", [one for one in conditions if one not in larger], "o", OTHER, MUTED),
+        ("resnet18", larger, "s", "#0072B2", None),
         ("real", real, "D", "#D55E00", INK),
     ):
         known = [one for one in sets if one.gain and np.isfinite(one.features[across])]
@@ -129,18 +132,18 @@ def draw_sets(
         bars = [one.gain.half_width if one.gain.runs > 1 else 0 for one in known]
         arrays |= {f"{name}_{across}": at, f"{name}_gain": gains}
         about = {"marker": marker, "color": colour, "label": f"{name} ({len(known)})"}
+        if name == "resnet18":
+            about["label"] = f"generated, ResNet-18 ({len(known)})" if known else None
         axes.errorbar(at, gains, yerr=bars, ls="", capsize=2, ms=6, **about)
         about = {"textcoords": "offset points", "fontsize": 7, "color": ink}
-        side = "right" if name == "real" else "left"
-        for *place, one in zip(at, gains, known, strict=True):
-            words = one.name.replace("teacher ", "").replace(", student ", " → ")
-            away = (-7, -3) if name == "real" else (7, -8) if words != one.name else (6, 5)
-            axes.annotate(words, place, away, ha=side, **about)
+        side, away = ("right", (-7, -3)) if name == "real" else ("left", (6, 5))
+        for *place, one in zip(at, gains, known if ink else (), strict=False):
+            axes.annotate(one.name, place, away, ha=side, **about)
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.margins(x=0.15)
     axes.set(xlabel=AXES[across], ylabel="gain of SAT+TAT (points)")
     axes.legend(fontsize=8)
-    counts = [len(arrays[f"{name}_gain"]) for name in ("generated", "real")]
-    about = f"{counts[0]} conditions of generated clips and {counts[1]} real sets"
+    one, two, sets = (len(found) for name, found in arrays.items() if name.endswith("_gain"))
+    about = f"{one + two} conditions of generated clips and {sets} real sets"
     alt = f"Gain of SAT+TAT against {AXES[across]}; {about}."
     return style.attach(figure, alt, **arrays)
