@@ -16,7 +16,7 @@ from pathlib import Path
 from statkit.data.clips import DatasetError
 
 from .archives import is_archive
-from .layout import class_layout, part_of
+from .layout import Layout, class_layout, part_of
 from .lists import FORMS, Match, SplitLists, files_of, match, read_lists, stem_of
 from .scan import Found, archives_in, scan
 from .sources import Refused, unpack_all
@@ -103,12 +103,11 @@ def discover(
         files, litter, guesses = scan(folder, leave)
     if known := [path for path in archives if path.name in lists_archives]:
         unpack(known)
-    found = Discovery(folder, tuple(files), tuple(litter), guesses=tuple(guesses))
+    layout = Layout(folder, tuple(files), (), ())
     if labelled:
         layout = class_layout(folder, files, source)
-        said = (*found.guesses, *layout.guesses)
-        litter = found.litter + layout.outside
-        found = Discovery(layout.root, layout.clips, litter, guesses=said)
+    ignored, said = (*litter, *layout.outside), (*guesses, *layout.guesses)
+    found = Discovery(layout.root, layout.clips, ignored, guesses=said)
     unopened = tuple(path.name for path in archives if path not in known)
     if not found.clips:
         raise DatasetError(f"{source}: no file in it that could be a clip")

@@ -25,6 +25,8 @@ SHOWN = [
     ("demo", "2"),
     ("demo", "strides"),
     ("clips_160x120", "strides"),
+    ("demo", "specific"),
+    ("clips_160x120", "specific"),
     ("demo", "labels"),
     ("clips_160x120", "labels"),
 ]

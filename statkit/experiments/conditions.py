@@ -28,6 +28,7 @@ class Summary:
     """A condition or a set: means over its runs.
 
     Attributes:
+        backbone: the network of its runs; empty if not known.
         features: the names of :data:`KNOWN`, and ``gap``, teacher minus student; NaN where unknown.
         gain: of SAT+TAT over the plain student, paired; None where it was not measured.
     """
@@ -35,6 +36,7 @@ class Summary:
     name: str
     features: dict[str, float]
     gain: Estimate | None
+    backbone: str = ""
 
 
 def summary(name: str, runs: Iterable[Result], row: str = "stat") -> Summary:
@@ -50,7 +52,7 @@ def summary(name: str, runs: Iterable[Result], row: str = "stat") -> Summary:
         found = gain(runs, row, "student")
     except ValueError:
         found = None
-    return Summary(name, features, found)
+    return Summary(name, features, found, runs[0].backbone if runs else "")
 
 
 def by_condition(runs: Iterable[Result]) -> dict[str, list[Result]]:

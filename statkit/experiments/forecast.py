@@ -126,7 +126,7 @@ class ForecastModel:
         whole = make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
         expected = cross_val_predict(whole, x, y, cv=LeaveOneOut())
         self.errors = np.abs(expected - y)
-        self._size = np.abs(y).mean()
+        self._size = np.abs(y).mean()  # c above
         self._error = np.sqrt(((self.errors / (np.abs(expected) + self._size)) ** 2).mean())
         self._inverse = np.linalg.inv(z.T @ z + self.penalty * np.eye(z.shape[1]))
         self.baseline = (y - y.mean()) * n / (n - 1)

@@ -115,25 +115,23 @@ def draw_sets(
 ) -> Figure:
     """The gain of SAT+TAT against one property, ``across``, a name of :data:`AXES`: a mark per
     condition of the knob experiment (generated clips) and real set, with the 95 % interval where
-    there are several runs; the conditions of ``pretraining`` have a mark of their own, without
-    names. Sets in which property or gain is not known are left out."""
+    there are several runs; conditions with a larger network than the demo's have a mark of their
+    own, without names. Sets in which property or gain is not known are left out."""
     figure = style.new_figure(HEIGHT)
     axes = figure.add_axes((0.08, 0.6 / HEIGHT, 0.9, 2.8 / HEIGHT))
     arrays: dict[str, np.ndarray] = {}
-    larger = [one for one in conditions if "teacher " in one.name]
-    for name, sets, marker, colour, ink in (
-        ("generated", [one for one in conditions if one not in larger], "o", OTHER, MUTED),
-        ("resnet18", larger, "s", "#0072B2", None),
-        ("real", real, "D", "#D55E00", INK),
+    larger = [one for one in conditions if one.backbone == "resnet18"]
+    for name, title, sets, marker, colour, ink in (
+        ("generated", "generated", [c for c in conditions if c not in larger], "o", OTHER, MUTED),
+        ("resnet18", "generated, ResNet-18", larger, "s", "#0072B2", None),
+        ("real", "real", real, "D", "#D55E00", INK),
     ):
         known = [one for one in sets if one.gain and np.isfinite(one.features[across])]
         at = np.array([one.features[across] for one in known])
         gains = np.array([one.gain.mean for one in known])
         bars = [one.gain.half_width if one.gain.runs > 1 else 0 for one in known]
         arrays |= {f"{name}_{across}": at, f"{name}_gain": gains}
-        about = {"marker": marker, "color": colour, "label": f"{name} ({len(known)})"}
-        if name == "resnet18":
-            about["label"] = f"generated, ResNet-18 ({len(known)})" if known else None
+        about = {"marker": marker, "color": colour, "label": f"{title} ({len(known)})"}
         axes.errorbar(at, gains, yerr=bars, ls="", capsize=2, ms=6, **about)
         about = {"textcoords": "offset points", "fontsize": 7, "color": ink}
         side, away = ("right", (-7, -3)) if name == "real" else ("left", (6, 5))
@@ -143,7 +141,8 @@ def draw_sets(
     axes.margins(x=0.15)
     axes.set(xlabel=AXES[across], ylabel="gain of SAT+TAT (points)")
     axes.legend(fontsize=8)
-    one, two, sets = (len(found) for name, found in arrays.items() if name.endswith("_gain"))
-    about = f"{one + two} conditions of generated clips and {sets} real sets"
+    count = {name: len(arrays[f"{name}_gain"]) for name in ("generated", "resnet18", "real")}
+    generated = count["generated"] + count["resnet18"]
+    about = f"{generated} conditions of generated clips and {count['real']} real sets"
     alt = f"Gain of SAT+TAT against {AXES[across]}; {about}."
     return style.attach(figure, alt, **arrays)
