@@ -105,8 +105,14 @@ def prepare_set(
     if source.absolute() == out:
         raise DatasetError(f"{out}: the prepared set needs a folder of its own, beside its source")
     waiting = f"another preparation is at work in {out}; waiting for it"
-    with room_on_disk(out), locked(out / ".lock", waiting):
-        return _Preparation(kind, source, out, lists, settings, all_frames, how).run()
+    is_new = not out.exists()
+    try:
+        with room_on_disk(out), locked(out / ".lock", waiting):
+            return _Preparation(kind, source, out, lists, settings, all_frames, how).run()
+    except StatkitError:
+        if is_new and [file.name for file in out.rglob("*") if file.is_file()] == [".lock"]:
+            shutil.rmtree(out)  # nothing was prepared
+        raise
 
 
 class _Preparation:

@@ -153,10 +153,11 @@ def test_hmdb51_from_an_archive_of_archives(tmp_path, clips, capsys):
     assert not list((out / "clips").rglob("*.rar"))
 
 
-def test_lists_that_are_not_there_are_asked_for(tmp_path, clips):
+def test_lists_that_are_not_there_are_asked_for_and_nothing_is_left(tmp_path, clips):
     fill(tmp_path / "clips", clips, 4)
     with pytest.raises(DatasetError, match="--lists"):
         prepare_set("ucf101", tmp_path / "clips", tmp_path / "out", settings=SMALL, how=QUIET)
+    assert not (tmp_path / "out").exists()  # a folder that was made for nothing is gone
 
 
 def test_several_sets_in_one_folder_are_not_mixed(tmp_path, clips):
