@@ -100,7 +100,7 @@ def test_the_ledger_by_hand():
     found = zip(CLAIMS, text[start : start + len(CLAIMS)], strict=True)
     lines = {claim.words: line for claim, line in found}
     helps = lines["Transfer (SAT+TAT) helps the student"]
-    assert "+11.0 ± 2.5, 3 runs | reproduced | reproduced (p 0.003)" in helps
+    assert "+11.0 ± 2.5, n = 3 | reproduced | reproduced (p 0.003)" in helps
     assert "2 claims were tested with more than one run" in whole
     assert "+15.0 (one run)" in next(
         line for words, line in lines.items() if "gain shrinks" in words
@@ -183,8 +183,8 @@ def test_runs_of_a_3d_network_have_claims_and_a_table_of_their_own():
     assert comparable([*flat, *deep]) == [*flat, *deep]  # of two sizes, and of two networks
     whole = ledger({"x": [*flat, *deep]})
     lines = {line.split(" | ")[0][2:]: line for line in whole.splitlines()}
-    assert "| +10.0 ± 0.0, 3 runs |" in lines["Transfer (SAT+TAT) helps the student"]
-    assert "| +5.0 ± 0.0, 3 runs |" in lines["Transfer (SAT+TAT) helps the student, 3-D network"]
+    assert "| +10.0 ± 0.0, n = 3 |" in lines["Transfer (SAT+TAT) helps the student"]
+    assert "| +5.0 ± 0.0, n = 3 |" in lines["Transfer (SAT+TAT) helps the student, 3-D network"]
     assert "--table 4 --backbone r2plus1d_18" in lines["Transfer helps two streams"]
     two, three = re.findall(r"\*\*Table 3.*?\| Student [^\n]*", whole, re.DOTALL)
     assert "enlarged to 36x48 pixels." in three and "students see" not in two  # not known there

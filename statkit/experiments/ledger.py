@@ -164,7 +164,7 @@ def _evidence(claim: Claim, runs: Runs) -> Estimate | str:
 
 
 def _difference(claim: Claim, found: Estimate) -> str:
-    runs = f", {found.runs} runs" if found.runs > 1 else ""
+    runs = f", n = {found.runs}" if found.runs > 1 else ""
     unit = "" if claim.unit == "points" else f" {claim.unit}"
     return f"{_amount(found, claim.unit)}{unit}{runs}"
 
