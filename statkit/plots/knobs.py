@@ -4,6 +4,7 @@ teacher's attention says, with real sets on the same axes."""
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from statkit.experiments.conditions import Summary
@@ -30,6 +31,16 @@ AXES = {
     "specific": "specific: distance of the teacher's maps from their mean",
     "spread": "spread of the teacher's temporal weights between clips",
     "pixels": "linear model on the pixels of one LR frame (per cent)",
+}
+MARKS = {  # of a real set, and of a condition's network or knob
+    "real": ("D", "#D55E00"),
+    "ResNet-18": ("s", "#0072B2"),
+    "default": ("*", INK),
+    "scene": ("o", "#009E73"),
+    "actor": ("^", "#E69F00"),
+    "idle": ("v", "#CC79A7"),
+    "clutter": ("P", "#56B4E9"),
+    "clips": ("X", OTHER),
 }
 MEASURES = {
     "from_blind": ("maps, from blind", "#0072B2", "--"),
@@ -115,34 +126,58 @@ def draw_sets(
 ) -> Figure:
     """The gain of SAT+TAT against one property, ``across``, a name of :data:`AXES`: a mark per
     condition of the knob experiment (generated clips) and real set, with the 95 % interval where
-    there are several runs; conditions with a larger network than the demo's have a mark of their
-    own, without names. Sets in which property or gain is not known are left out."""
+    there are several runs. A condition's mark tells its knob, and the number its value; conditions
+    with a larger network than the demo's have a mark of their own. Sets in which property or gain
+    is not known are left out."""
     figure = style.new_figure(HEIGHT)
-    axes = figure.add_axes((0.08, 0.6 / HEIGHT, 0.9, 2.8 / HEIGHT))
+    axes = figure.add_axes((0.08, 0.6 / HEIGHT, 0.72, 2.8 / HEIGHT))
     arrays: dict[str, np.ndarray] = {}
     larger = [one for one in conditions if one.backbone == "resnet18"]
-    for name, title, sets, marker, colour, ink in (
-        ("generated", "generated", [c for c in conditions if c not in larger], "o", OTHER, MUTED),
-        ("resnet18", "generated, ResNet-18", larger, "s", "#0072B2", None),
-        ("real", "real", real, "D", "#D55E00", INK),
-    ):
+    groups = {"real": list(real), "ResNet-18": larger}
+    for one in conditions:
+        if one not in larger:
+            groups.setdefault(one.name.partition("=")[0], []).append(one)
+    words = {"real": lambda one: one.name, "ResNet-18": lambda one: ""}
+    names, places = [], []
+    for group, sets in groups.items():
+        name_of = words.get(group, lambda one: one.name.partition("=")[2])
         known = [one for one in sets if one.gain and np.isfinite(one.features[across])]
         at = np.array([one.features[across] for one in known])
         gains = np.array([one.gain.mean for one in known])
         bars = [one.gain.half_width if one.gain.runs > 1 else 0 for one in known]
-        arrays |= {f"{name}_{across}": at, f"{name}_gain": gains}
-        about = {"marker": marker, "color": colour, "label": f"{title} ({len(known)})"}
-        axes.errorbar(at, gains, yerr=bars, ls="", capsize=2, ms=6, **about)
-        about = {"textcoords": "offset points", "fontsize": 7, "color": ink}
-        side, away = ("right", (-7, -3)) if name == "real" else ("left", (6, 5))
-        for *place, one in zip(at, gains, known if ink else (), strict=False):
-            axes.annotate(one.name, place, away, ha=side, **about)
+        arrays |= {f"{group}_{across}": at, f"{group}_gain": gains}
+        marker, colour = MARKS[group]
+        about = {"marker": marker, "color": colour, "label": f"{group} ({len(known)})"}
+        axes.errorbar(at, gains, yerr=bars, ls="", capsize=2, ms=7, elinewidth=1, **about)
+        places += zip(at, gains, strict=True)
+        names += [name_of(one) for one in known]
     axes.axhline(0, color=MUTED, lw=0.8)
     axes.margins(x=0.15)
     axes.set(xlabel=AXES[across], ylabel="gain of SAT+TAT (points)")
-    axes.legend(fontsize=8)
-    count = {name: len(arrays[f"{name}_gain"]) for name in ("generated", "resnet18", "real")}
-    generated = count["generated"] + count["resnet18"]
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    _name_marks(axes, names, np.array(places))
+    count = {group: len(arrays[f"{group}_gain"]) for group in groups}
+    generated = sum(count.values()) - count["real"]
     about = f"{generated} conditions of generated clips and {count['real']} real sets"
     alt = f"Gain of SAT+TAT against {AXES[across]}; {about}."
     return style.attach(figure, alt, **arrays)
+
+
+def _name_marks(axes: Axes, names: Sequence[str], places: np.ndarray) -> None:
+    """Write each name beside its mark: at the first of four corners where it covers no other mark
+    and no other name, else nowhere. ``places`` float ``[N, 2]``, in the data's units."""
+    marks = axes.transData.transform(places) * 72 / axes.figure.dpi  # in points
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in marks]
+    for (x, y), mark, name in zip(places, marks, names, strict=True):
+        wide, tall = 0.62 * 7 * len(name), 7
+        for right, up in ((True, True), (False, True), (True, False), (False, False)):
+            away = (5 if right else -5, 4 if up else -4 - tall)
+            left, low = mark[0] + away[0] - (0 if right else wide), mark[1] + away[1]
+            box = (left, low, left + wide, low + tall)
+            if name and not any(
+                a[0] < box[2] and box[0] < a[2] and a[1] < box[3] and box[1] < a[3] for a in taken
+            ):
+                taken.append(box)
+                side = {"ha": "left" if right else "right", "va": "bottom", "fontsize": 7}
+                axes.annotate(name, (x, y), away, textcoords="offset points", color=INK, **side)
+                break
