@@ -162,6 +162,8 @@ class STATLoss:
         confident: whether SAT and TAT are weighted by :func:`confidence_weights`; not in the paper.
         specific: whether SAT and TAT compare only what is specific to each clip
             (:func:`specific_part`); not in the paper.
+        other_clip: a control: whether SAT and TAT compare each clip with the teacher's attention
+            on the next clip of the batch (after the last comes the first); not in the paper.
     """
 
     ce: float = 1 / 3
@@ -177,6 +179,7 @@ class STATLoss:
     kd: float = 0.0
     confident: bool = False
     specific: bool = False
+    other_clip: bool = False
 
     def __post_init__(self):
         weights = (self.ce, self.sat, self.tat, self.kd)
@@ -211,12 +214,13 @@ class STATLoss:
                 clips, frames = confidence_weights(teacher.logits, teacher.tam.weights, labels)
             how: dict[str, Any] = {"distance": self.distance, "specific": self.specific}
             axes: dict[str, Any] = {"time": self.time, "sizes": self.sizes, **how}
-            ours, theirs = student.attention_maps, teacher.attention_maps
+            ours, theirs = student.attention_maps, self._paired(teacher.attention_maps, teacher)
             sat = sat_loss(ours, theirs, self.sat_blocks, sample_weights=frames, **axes)
             ours, theirs = (
                 (tam.fc1, tam.fc2 if self.tat_targets == "paper" else tam.weights)
                 for tam in (student.tam, teacher.tam)
             )
+            theirs = self._paired(theirs, teacher)
             tat = tat_loss(ours, theirs, self.tat_layers, sample_weights=clips, **how)
         if self.kd:
             kd = kd_loss(student.logits, teacher.logits)
@@ -225,6 +229,12 @@ class STATLoss:
             if weight:
                 total = total + weight * part
         return LossParts(total, *(part.detach() for part in (ce, sat, tat, kd)))
+
+    def _paired(self, attention: Sequence[Tensor], teacher) -> Sequence[Tensor]:
+        """The teacher's attention on the clip, or frame for frame on the next one."""
+        if not self.other_clip:
+            return attention
+        return [one.roll(-(len(one) // len(teacher.logits)), 0) for one in attention]
 
 
 def _attention_distance(

@@ -131,6 +131,19 @@ def test_equation_4_is_the_weighted_sum_and_reports_its_parts():
     )
 
 
+def test_the_control_compares_with_the_next_clip_of_the_batch():
+    student, teacher, labels = output(1), output(2), torch.arange(4)
+    parts = STATLoss(other_clip=True)(student, labels, teacher)
+    frames = [8 * clip + k for clip in (1, 2, 3, 0) for k in range(8)]
+    sat = sat_loss(student.attention_maps, [maps[frames] for maps in teacher.attention_maps])
+    theirs = [values[[1, 2, 3, 0]] for values in (teacher.tam.fc1, teacher.tam.fc2)]
+    tat = tat_loss([student.tam.fc1, student.tam.fc2], theirs)
+    assert (parts.sat.item(), parts.tat.item()) == pytest.approx((sat.item(), tat.item()))
+    own = STATLoss()(student, labels, teacher)
+    assert own.sat.item() != pytest.approx(sat.item())
+    assert own.tat.item() != pytest.approx(tat.item())
+
+
 def test_distillation_by_hand():
     student, teacher = torch.tensor([[0.0, 0.0]]), torch.tensor([[4 * math.log(3), 0.0]])
     # At temperature 4 the teacher says 3/4 and 1/4, the student 1/2 and 1/2.

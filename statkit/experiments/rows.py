@@ -34,6 +34,7 @@ class Row:
         confident: weights of the samples by :func:`statkit.losses.confidence_weights`.
         power, distance: of Equations 1 and 2; None, the configuration's choices.
         specific: SAT and TAT of :func:`statkit.losses.specific_part` alone.
+        other_clip: a control: the teacher's attention on another clip of the batch.
         tam_rate: learning rate of the temporal module; None, the configuration's.
         size: size to which LR frames are enlarged: None, the configuration's; "hr", the
             teacher's; "half", half of the teacher's; "lr", no enlargement.
@@ -56,6 +57,7 @@ class Row:
     small_stem: bool = False
     fused_rows: tuple[str, ...] = ()
     specific: bool = False
+    other_clip: bool = False
     tam_rate: float | None = None
     teacher: str = "teacher"
 

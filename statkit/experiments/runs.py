@@ -27,7 +27,12 @@ FIRST_NAMES = {
     "tat_targets": "tat",
 }
 # Fields that did not exist when the first networks were trained, with their first values.
-NEW_FIELDS = [("specific", False), ("tam_rate", None), ("teacher", "teacher")]
+NEW_FIELDS = [
+    ("specific", False),
+    ("tam_rate", None),
+    ("teacher", "teacher"),
+    ("other_clip", False),
+]
 
 
 def pretrained_of(row: Row, config: ExperimentConfig) -> bool | str:
@@ -81,6 +86,7 @@ def equation_4(row: Row, config: ExperimentConfig, epoch: int) -> STATLoss:
         kd=row.kd,
         confident=row.confident,
         specific=row.specific or reading.specific,
+        other_clip=row.other_clip,
     )
 
 
