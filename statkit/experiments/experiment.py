@@ -11,22 +11,26 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from statkit.analysis.agreement import Agreement, agreement
 from statkit.analysis.embedding import knn_accuracy, neighbours
 from statkit.data.own_clip import OwnClip
 from statkit.evaluation import (
     Evaluation,
     Prediction,
     evaluate,
+    forward_eval,
     linear_probe,
     precision_at_k,
     predict_frames,
     predict_stored,
     weight_distances,
 )
+from statkit.models import STATNet
 from statkit.runtime.cache import read_cached, save_text
 from statkit.runtime.device import device_name
 from statkit.runtime.distributed import barrier, broadcast_from_main
 from statkit.runtime.processes import is_main
+from statkit.sampling import eval_batches
 
 from .networks import RowNetworks
 from .results import Result
@@ -69,9 +73,29 @@ class Experiment(RowNetworks):
             return replace(parts[0], prec1=prec1, prec5=prec5, logits=logits, **unknown)
         how = {"flips": choices.flips, "offsets": choices.offsets}
         how["precision"] = self.config.recipe.precision
+        return evaluate(self._measured(row), self.source(row), self.store, test, **how)
+
+    def _measured(self, row: str) -> STATNet:
         network = copy.copy(self.network(row))
         network.power = 1  # one scale of maps for all rows
-        return evaluate(network, self.source(row), self.store, test, **how)
+        return network
+
+    def agreement(self, row: str) -> Agreement:
+        """How far the row's attention agrees with that of its teacher on the test clips."""
+        pair = row, self.rows[row].teacher
+        both = [(self._measured(one), self.source(one)) for one in pair]
+        (network, _), precision = both[0], self.config.recipe.precision
+        where = self.split.test, self.store.lengths, network.segments, network.frames_per_segment
+        self.store.fill(self.split.test)
+        return agreement(
+            tuple(forward_eval(*one, draw, precision=precision) for one in both)
+            for draw in eval_batches(*where, batch_size=32)
+        )
+
+    def _has_teacher(self, row: str) -> bool:
+        kind = self.rows[row]
+        student = kind.input != "hr" and not kind.fused_rows
+        return student and self.trained(kind.teacher)
 
     def measure(self, row: str) -> Result:
         """The row's line of a table, measured now."""
@@ -83,6 +107,9 @@ class Experiment(RowNetworks):
             from_equal, spread = weight_distances(evaluation.weights)
             attention = {"from_equal": from_equal, "spread": spread}
             attention |= {n: sum(getattr(evaluation, n)) / 4 for n in ("from_blind", "specific")}
+        if self._has_teacher(row):
+            maps, weights = self.agreement(row)
+            attention |= {"map_agreement": sum(maps) / 4, "weight_agreement": weights}
         return self._line(
             row,
             (evaluation.prec1, evaluation.prec5),
@@ -94,7 +121,7 @@ class Experiment(RowNetworks):
             in_action_blind=evaluation.in_action_blind,
             neighbours=round(knn_accuracy(near, self.dataset.labels[self.split.test]), 3),
             parameters=self._parameters(row),
-            **{name: round(value, 4) for name, value in attention.items()},
+            **{name: round(value, 4) for name, value in attention.items() if value == value},
         )
 
     def probe(self, side: str) -> Result:
@@ -158,6 +185,8 @@ class Experiment(RowNetworks):
         if kept is None:
             for part in self.rows[row].fused_rows or (row,):
                 self.network(part)
+            if self._has_teacher(row):
+                self.network(self.rows[row].teacher)
             if is_main():
                 save_text(file, json.dumps(asdict(self.measure(row)), indent=1))
             barrier()

@@ -31,7 +31,9 @@ class Result:
 
     Of the attention on the test clips, empty in older files: from_blind and specific, the mean over
     the four blocks (:func:`statkit.evaluation.map_distances`); from_equal and spread
-    (:func:`statkit.evaluation.weight_distances`).
+    (:func:`statkit.evaluation.weight_distances`); of a student, map_agreement, the mean over the
+    blocks, and weight_agreement (:class:`statkit.analysis.agreement.Agreement`), if its teacher is
+    trained.
     """
 
     row: str
@@ -56,6 +58,8 @@ class Result:
     specific: float | None = None
     from_equal: float | None = None
     spread: float | None = None
+    map_agreement: float | None = None
+    weight_agreement: float | None = None
 
     @property
     def config(self) -> dict:
