@@ -53,6 +53,10 @@ class FrameStore:
         frames = load_frames(self.folder, side)
         return frames if self.missing is None else FramesOnDemand(self, frames)
 
+    def has(self, side: str) -> bool:
+        """Whether the frames of a side, "hr" or "lr", are there: students need no HR frames."""
+        return (self.folder / f"{side}.npy").is_file()
+
     @cached_property
     def missing(self) -> np.ndarray | None:
         """bool ``[N]``, shared by all processes: which clips have no frames yet; None if all do."""

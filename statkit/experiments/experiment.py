@@ -93,9 +93,12 @@ class Experiment(RowNetworks):
         )
 
     def _has_teacher(self, row: str) -> bool:
+        """Whether the agreement with the row's teacher can be measured: without training it here,
+        and without frames that the set does not have."""
         kind = self.rows[row]
         student = kind.input != "hr" and not kind.fused_rows
-        return student and self.trained(kind.teacher)
+        frames = self.rows[kind.teacher].input != "hr" or self.store.has("hr")
+        return student and frames and self.trained(kind.teacher)
 
     def measure(self, row: str) -> Result:
         """The row's line of a table, measured now."""
