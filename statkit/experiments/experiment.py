@@ -73,9 +73,9 @@ class Experiment(RowNetworks):
             return replace(parts[0], prec1=prec1, prec5=prec5, logits=logits, **unknown)
         how = {"flips": choices.flips, "offsets": choices.offsets}
         how["precision"] = self.config.recipe.precision
-        return evaluate(self._measured(row), self.source(row), self.store, test, **how)
+        return evaluate(self._with_power_1(row), self.source(row), self.store, test, **how)
 
-    def _measured(self, row: str) -> STATNet:
+    def _with_power_1(self, row: str) -> STATNet:
         network = copy.copy(self.network(row))
         network.power = 1  # one scale of maps for all rows
         return network
@@ -83,7 +83,7 @@ class Experiment(RowNetworks):
     def agreement(self, row: str) -> Agreement:
         """How far the row's attention agrees with that of its teacher on the test clips."""
         pair = row, self.rows[row].teacher
-        both = [(self._measured(one), self.source(one)) for one in pair]
+        both = [(self._with_power_1(one), self.source(one)) for one in pair]
         (network, _), precision = both[0], self.config.recipe.precision
         where = self.split.test, self.store.lengths, network.segments, network.frames_per_segment
         self.store.fill(self.split.test)
@@ -124,7 +124,7 @@ class Experiment(RowNetworks):
             in_action_blind=evaluation.in_action_blind,
             neighbours=round(knn_accuracy(near, self.dataset.labels[self.split.test]), 3),
             parameters=self._parameters(row),
-            **{name: round(value, 4) for name, value in attention.items() if value == value},
+            **{name: round(value, 4) for name, value in attention.items() if np.isfinite(value)},
         )
 
     def probe(self, side: str) -> Result:

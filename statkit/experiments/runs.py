@@ -27,12 +27,12 @@ FIRST_NAMES = {
     "tat_targets": "tat",
 }
 # Fields that did not exist when the first networks were trained, with their first values.
-NEW_FIELDS = [
-    ("specific", False),
-    ("tam_rate", None),
-    ("teacher", "teacher"),
-    ("other_clip", False),
-]
+NEW_FIELDS = {
+    "specific": False,
+    "tam_rate": None,
+    "teacher": "teacher",
+    "other_clip": False,
+}.items()
 
 
 def pretrained_of(row: Row, config: ExperimentConfig) -> bool | str:

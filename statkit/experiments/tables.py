@@ -25,6 +25,7 @@ class Line:
     epochs: int
     on_actor: float | None
     in_action: float | None
+    agreement: float | None
     paper: float | None
     runs: int
 
@@ -57,6 +58,7 @@ def lines_of(
                     runs[0].epochs,
                     _mean([run.on_actor for run in runs]),
                     _mean([run.in_action for run in runs]),
+                    _mean([run.map_agreement for run in runs]),
                     numbers.get((row, resolution), numbers.get((row, ""))),
                     len(runs),
                 )
@@ -125,6 +127,7 @@ CELLS: dict[str, Callable[[Line], str]] = {
     "epochs": lambda line: str(line.epochs or ""),
     "on the actor": lambda line: "" if line.on_actor is None else f"{line.on_actor:.2f}",
     "in the action": lambda line: "" if line.in_action is None else f"{line.in_action:.0%}",
+    "agreement": lambda line: "" if line.agreement is None else f"{line.agreement:.2f}",
     "runs": lambda line: str(line.runs),
     "the paper": lambda line: "" if line.paper is None else f"{line.paper:.2f}",
 }
