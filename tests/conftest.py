@@ -11,6 +11,8 @@ from data_prep import index_folder
 from data_prep.demo import make_demo
 from statkit.runtime.processes import cores
 
+pytest_plugins = ["browser"]  # JupyterLab in Chromium
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
