@@ -319,3 +319,16 @@ def test_no_later_cell_changes_what_a_drawing_reads(path):
             own = {argument.arg for argument in ast.walk(function.args) if hasattr(argument, "arg")}
             own |= {n.id for n in of if isinstance(n.ctx, ast.Store)}
             read |= {n.id for n in of if isinstance(n.ctx, ast.Load)} - own
+
+
+def test_every_text_is_read_and_written_with_an_encoding():
+    wrong = []
+    files = [*(ROOT / "statkit").rglob("*.py"), *(ROOT / "data_prep").glob("*.py")]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            name = getattr(getattr(node, "func", None), "attr", None)
+            given = {"read_text": 1, "write_text": 2}.get(name)
+            named = given and any(word.arg == "encoding" for word in node.keywords)
+            if given and len(node.args) < given and not named:
+                wrong.append(f"{file}:{node.lineno}")
+    assert wrong == []
